@@ -29,7 +29,8 @@ import (
 	"mdserver/internal/networks"
 )
 
-// A guest that is gone or away is told so, whatever its domain did last.
+// TestStateOf checks that a guest that is gone or away is reported so, whatever its domain
+// does.
 func TestStateOf(t *testing.T) {
 	for _, tt := range []struct {
 		presence       instance.PresenceState
@@ -69,7 +70,7 @@ func TestKnownBy(t *testing.T) {
 	}
 }
 
-// Only a dnsmasq that is the server's child can be heard.
+// TestHears checks that only a dnsmasq that is the server's child can be heard.
 func TestHears(t *testing.T) {
 	served := []networks.Status{
 		{Network: instance.Network{Name: "child"}, Dnsmasq: &api.Dnsmasq{Mode: api.DnsmasqChild}},
@@ -83,7 +84,8 @@ func TestHears(t *testing.T) {
 	}
 }
 
-// With etcd, a change that it has not taken is made up for later. All else ends the start.
+// TestRefusesStart checks that a start goes on only if etcd has not taken a change, which is
+// made up for later.
 func TestRefusesStart(t *testing.T) {
 	away, strange := fmt.Errorf("%w: no leader", inventory.ErrStore), errors.New("strange")
 	for _, tt := range []struct {
@@ -110,8 +112,8 @@ func TestRefusesStart(t *testing.T) {
 	}
 }
 
-// One guest's requests are its record, but for accepted reports, of which there are a
-// hundred in a boot.
+// TestNoteRequest checks that a guest's requests are noted, except accepted reports, of which
+// there are a hundred in a boot.
 func TestNoteRequest(t *testing.T) {
 	d, guests := newDaemonFor(t, t.TempDir(), "[dnsmasq]\nrun = off\n", bare.domain)
 	guest := &guests[0]
@@ -145,7 +147,7 @@ func TestNoteRequest(t *testing.T) {
 	}
 }
 
-// What monitoring lists has no secrets, and counts each guest.
+// TestMonitoredGuests checks that monitoring gets each guest once and no secrets.
 func TestMonitoredGuests(t *testing.T) {
 	d, guests := newDaemonFor(t, t.TempDir(), "[dnsmasq]\nrun = off\n", bare.domain, domainAt("10.122.0.10"))
 	if err := d.inventory.SetPassword(t.Context(), guests[0].UUID, "c2VjcmV0"); err != nil {
@@ -168,7 +170,7 @@ func TestMonitoredGuests(t *testing.T) {
 		total += n
 	}
 	if total != 2 {
-		t.Errorf("the boots are %v", d.countBoots())
+		t.Errorf("the boots are counted as %v", d.countBoots())
 	}
 	if ported := d.guests(); len(ported) != 2 {
 		t.Errorf("port security knows %v", ported)
@@ -178,8 +180,8 @@ func TestMonitoredGuests(t *testing.T) {
 	}
 }
 
-// Monitoring is answered under the host's names, short and long, and those that are
-// accepted besides.
+// TestMonitoringHosts checks that monitoring answers to the host's short and long names, and
+// to the names in accept_hosts.
 func TestMonitoringHosts(t *testing.T) {
 	cfg := &config.Config{Service: config.Service{Hostname: "kvm1.example.net"}, Server: config.Server{AcceptHosts: []string{"metrics.example.net"}}}
 	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
@@ -196,8 +198,8 @@ func TestMonitoringHosts(t *testing.T) {
 	}
 }
 
-// What keeps a server from starting is told by its kind, and leaves the database to the
-// next start.
+// TestServeFails checks that a failed start returns the kind of its cause, and leaves the
+// database free for the next start.
 func TestServeFails(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -253,7 +255,7 @@ func TestServeFails(t *testing.T) {
 	}
 }
 
-// A refusal of a guest's definition is told of this guest alone.
+// TestRefusalOf checks that a refused definition is reported for its own guest only.
 func TestRefusalOf(t *testing.T) {
 	d, guests := newDaemonFor(t, t.TempDir(), "[dnsmasq]\nrun = off\n", bare.domain)
 	if got := d.refusalOf(&guests[0]); got != nil {
@@ -268,7 +270,8 @@ func TestRefusalOf(t *testing.T) {
 	}
 }
 
-// A guest's reports are forgotten at its release, and not at each change.
+// TestReleased checks that a guest's reports are forgotten at its release, and not at other
+// changes.
 func TestReleased(t *testing.T) {
 	one, other := &instance.Instance{UUID: uuid.UUID{1}}, &instance.Instance{UUID: uuid.UUID{2}}
 	got := released([]instance.Event{{New: one}, {Old: one, New: one}, {Old: other}})

@@ -42,7 +42,7 @@ func (d *Daemon) forgetReleased(events []instance.Event) {
 	}
 }
 
-// released are the guests that are gone after a change, and not those that are changed.
+// released lists the guests that are gone after a change.
 func released(events []instance.Event) (list []uuid.UUID) {
 	for _, e := range events {
 		if e.Old != nil && e.New == nil {

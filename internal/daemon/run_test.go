@@ -36,7 +36,7 @@ import (
 	"mdserver/internal/timeline/archive"
 )
 
-// logBuffer is a log that several goroutines write.
+// logBuffer is a log that several goroutines can write to.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -54,24 +54,25 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// runningServer is a whole server on the loopback interface, with a libvirt and a systemd.
+// runningServer is a whole server on the loopback interface, with stand-ins for libvirt and
+// systemd.
 type runningServer struct {
 	*Daemon
 	t       *testing.T
-	file    string // the configuration
-	text    string // that it has at first
+	file    string // path of the configuration
+	text    string // the configuration at first
 	at      string // where guests are served
 	socket  string
 	libvirt *libvirttest.Server
 	log     *logBuffer
 	systemd *net.UnixConn
-	lines   int // that systemd was told as the status
+	lines   int // number of status lines that systemd has got
 	reload  chan os.Signal
 	end     context.CancelFunc
 	ended   chan error
 }
 
-// loopbackPort is an address that nothing listens on.
+// loopbackPort returns a loopback address and port that nothing listens on.
 func loopbackPort(t *testing.T) netip.AddrPort {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -82,7 +83,7 @@ func loopbackPort(t *testing.T) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// shortDir is a directory for sockets, whose paths have a limit: unix(7).
+// shortDir makes a directory with a short path, since paths of sockets have a limit: unix(7).
 func shortDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "d")
@@ -93,8 +94,8 @@ func shortDir(t *testing.T) string {
 	return dir
 }
 
-// newServer makes a server that can run, with further sections of its configuration. Run
-// begins with begin.
+// newServer makes a server that is ready to run. sections are added to its configuration.
+// begin runs it.
 func newServer(t *testing.T, sections ...string) *runningServer {
 	t.Helper()
 	dir, at := shortDir(t), loopbackPort(t)
@@ -148,7 +149,7 @@ func (s *runningServer) write(text string) {
 	}
 }
 
-// begin runs the server, until the test ends at the latest, and waits until it serves.
+// begin runs the server until the test ends or end is called, and waits until it serves.
 func (s *runningServer) begin() {
 	s.t.Helper()
 	ctx, cancel := context.WithCancel(s.t.Context())
@@ -163,11 +164,11 @@ func (s *runningServer) begin() {
 	})
 	s.told("READY=1")
 	if s.lines == 0 {
-		s.t.Error("systemd is told no status before the server is ready")
+		s.t.Error("systemd got no status before the server was ready")
 	}
 }
 
-// told waits for a message to systemd, and passes over other status lines.
+// told waits for a message to systemd, and skips status lines before it.
 func (s *runningServer) told(want string) {
 	s.t.Helper()
 	buf := make([]byte, 4096)
@@ -179,25 +180,25 @@ func (s *runningServer) told(want string) {
 			return
 		}
 		if err != nil || !strings.HasPrefix(got, "STATUS=") {
-			s.t.Fatalf("systemd is told %q, %v; want %q; the log: %s", got, err, want, s.log)
+			s.t.Fatalf("systemd got %q, %v; want %q; the log: %s", got, err, want, s.log)
 		}
 		if s.lines++; !strings.Contains(got, " guests on "+s.at) {
-			s.t.Errorf("systemd is told %q", got)
+			s.t.Errorf("systemd got the status %q", got)
 		}
 	}
 }
 
-// await waits for what a goroutine of the server brings about.
+// await waits until ok returns true, after a goroutine of the server has done its part.
 func (s *runningServer) await(what string, ok func() bool) {
 	s.t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
-			s.t.Fatalf("in vain waited for %s; the log: %s", what, s.log)
+			s.t.Fatalf("waited in vain for %s; the log: %s", what, s.log)
 		}
 	}
 }
 
-// get asks by TCP, and returns the status; 0 if nothing answers.
+// get sends a GET request and returns the status of the answer, or 0 if nothing answers.
 func get(address, path string) int {
 	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	resp, err := c.Get("http://" + address + path)
@@ -214,7 +215,8 @@ func domainXML(id uuid.UUID, name string) string {
 <interface type="bridge"><mac address="52:54:00:00:00:%02x"/><source bridge="br-mds"/></interface></devices></domain>`, name, id, id[15])
 }
 
-// A server serves guests, commands, monitoring and libvirt's domains until it is stopped.
+// TestRun checks that a server serves guests, commands, monitoring and libvirt's domains until
+// it is stopped.
 func TestRun(t *testing.T) {
 	monitored := loopbackPort(t)
 	s := newServer(t, "[metrics]\nlisten = "+monitored.String()+"\n")
@@ -244,7 +246,7 @@ func TestRun(t *testing.T) {
 	}
 	status, err := client.New(s.socket).Status(t.Context())
 	if err != nil || status.Guests != 1 || status.Config != s.file {
-		t.Errorf("commands are told %+v, %v", status, err)
+		t.Errorf("commands get %+v, %v", status, err)
 	}
 	checkRequestLog(t, s)
 	checkRelease(t, s, guest)
@@ -270,13 +272,13 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// checkRequestLog checks that requests are logged, but for the server's own.
+// checkRequestLog checks that requests are logged, except the server's own.
 func checkRequestLog(t *testing.T, s *runningServer) {
 	t.Helper()
 	get(s.at, systemd.ProbePath)
 	get(s.at, "/"+strings.Repeat("x", 20))
 	s.await("the log line of a request", func() bool {
-		s.opts.Log.Reload(s.config.Load()) // writes what waits
+		s.opts.Log.Reload(s.config.Load()) // writes the lines that wait
 		return strings.Contains(logFile(s), strings.Repeat("x", 20))
 	})
 	notFound := regexp.MustCompile(`(?m)^mdserver_http_requests_total\{.*code="4xx".*\} [1-9]`)
@@ -289,7 +291,7 @@ func checkRequestLog(t *testing.T, s *runningServer) {
 	}
 }
 
-// logFile is what the log's file has.
+// logFile returns the text of the log file.
 func logFile(s *runningServer) string {
 	text, err := os.ReadFile(s.config.Load().Server.LogFile)
 	if err != nil {
@@ -298,7 +300,7 @@ func logFile(s *runningServer) string {
 	return string(text)
 }
 
-// checkRelease checks that a guest's record and keys go with it.
+// checkRelease checks that a guest's record and keys are removed with the guest.
 func checkRelease(t *testing.T, s *runningServer, guest *instance.Instance) {
 	t.Helper()
 	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
@@ -308,7 +310,7 @@ func checkRelease(t *testing.T, s *runningServer, guest *instance.Instance) {
 	s.ssh.Keep(guest.UUID, []ssh.PublicKey{signer.PublicKey()})
 	s.timeline.Request(guest.UUID, timeline.Request{At: time.Now(), Method: "GET", Path: "/", Status: 200})
 	if len(s.ssh.Describe(guest).Keys) != 1 || len(s.timeline.Requests.Of(guest.UUID).Recent) == 0 {
-		t.Error("nothing is known of the guest")
+		t.Error("the guest has no record before its release")
 	}
 	revision := s.timeline.Revision()
 	s.libvirt.Undefine(guest.UUID)
@@ -317,13 +319,13 @@ func checkRelease(t *testing.T, s *runningServer, guest *instance.Instance) {
 	if _, err := s.inventory.Release(t.Context(), guest.UUID.String()); err != nil {
 		t.Fatal(err)
 	}
-	s.await("the record to go with the guest", func() bool { return len(s.timeline.Requests.Of(guest.UUID).Recent) == 0 })
-	s.await("its keys to go with it", func() bool { return len(s.ssh.Describe(guest).Keys) == 0 })
-	s.await("those who wait to be told", func() bool { return s.timeline.Revision() > revision })
+	s.await("the record to be removed with the guest", func() bool { return len(s.timeline.Requests.Of(guest.UUID).Recent) == 0 })
+	s.await("its keys to be removed with it", func() bool { return len(s.ssh.Describe(guest).Keys) == 0 })
+	s.await("the release to wake those who wait", func() bool { return s.timeline.Revision() > revision })
 }
 
-// A reload takes over what can change, tells what cannot, and refuses a file with faults
-// as a whole.
+// TestReload checks that a reload applies what can change, warns of what cannot, and refuses a
+// file with faults as a whole.
 func TestReload(t *testing.T) {
 	s := newServer(t)
 	s.begin()
@@ -344,7 +346,7 @@ func TestReload(t *testing.T) {
 		s.told("RELOADING=1")
 		s.told("READY=1")
 		if s.config.Load() != before {
-			t.Errorf("a file that is %s is used", name)
+			t.Errorf("the server uses a file that is %s", name)
 		}
 	}
 	s.await("two refusals in the log", func() bool {
@@ -367,7 +369,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("the configuration is %+v", cfg)
 	}
 	if s.router.Load() == router {
-		t.Error("guests are answered as before")
+		t.Error("the router was not replaced")
 	}
 	if _, err := os.Lstat(before.Server.LogFile); err != nil {
 		t.Errorf("the log file is not opened again: %v", err)
@@ -376,7 +378,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("the networks are %+v; guests on the new one can have %v", served, s.inventory.Ranges("lan"))
 	}
 	if s.timeline.Revision() <= revision {
-		t.Error("those who wait are not told of another stuck_after")
+		t.Error("a change of stuck_after does not wake those who wait")
 	}
 
 	s.write(strings.Replace(s.text, "/mdserver.db", "/elsewhere.db", 1) + "no_such_key = 1\n[metrics]\nlisten = " + taken.String() + "\n")
@@ -385,10 +387,10 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	if done.File != s.file || !slices.Contains(done.Changed, "metrics.listen") || !slices.Contains(done.Changed, "mdserver.stuck_after") || !slices.Contains(done.Restart, "mdserver.database") {
-		t.Errorf("the reload did %+v", done)
+		t.Errorf("the reload reports %+v", done)
 	}
 	if s.config.Load().Server.Database != before.Server.Database {
-		t.Error("the database is another one without a restart")
+		t.Error("the database was changed without a restart")
 	}
 	for _, want := range []string{"no_such_key", "metrics.listen: listen tcp " + taken.String()} {
 		if !slices.ContainsFunc(done.Warnings, func(w string) bool { return strings.Contains(w, want) }) {
@@ -396,13 +398,12 @@ func TestReload(t *testing.T) {
 		}
 	}
 	if code := get(monitored.String(), "/healthz"); code != 0 {
-		t.Errorf("the address before still answers: %d", code)
+		t.Errorf("the former address still answers: %d", code)
 	}
 }
 
-// While a server runs, its guests are in a snapshot of the day, the database's file comes
-// back when it is removed, and systemd knows how many guests there are. Their boots are on
-// the disk when it has stopped.
+// TestUpkeepRuns checks that a running server makes a snapshot, restores its database's file
+// and gives systemd the number of guests, and that boots are on the disk at its end.
 func TestUpkeepRuns(t *testing.T) {
 	s := newServer(t)
 	if _, err := s.inventory.Register(t.Context(), guestDomain(1, "web")); err != nil {
@@ -431,11 +432,11 @@ func TestUpkeepRuns(t *testing.T) {
 	}
 	defer written.Close()
 	if boots, err := written.Boots(uuid.UUID{15: 1}); err != nil || len(boots) != 1 {
-		t.Errorf("on the disk are %+v, %v", boots, err)
+		t.Errorf("the disk has %+v, %v", boots, err)
 	}
 }
 
-// A listener that fails ends the server with an error.
+// TestListenerFails checks that a listener that fails ends the server with an error.
 func TestListenerFails(t *testing.T) {
 	s := newServer(t)
 	sockets, err := listen.Open(s.config.Load(), s.Daemon.log)
@@ -452,7 +453,8 @@ func TestListenerFails(t *testing.T) {
 	}
 }
 
-// A server whose address is taken does not run, and leaves the socket to others.
+// TestAddressIsTaken checks that a server whose address is taken does not run and leaves no
+// control socket.
 func TestAddressIsTaken(t *testing.T) {
 	s := newServer(t)
 	other, err := net.Listen("tcp", s.at)
@@ -468,7 +470,8 @@ func TestAddressIsTaken(t *testing.T) {
 	}
 }
 
-// Who waits for progress is answered when the server stops, and when the client leaves.
+// TestEndWith checks that a wait for progress ends when the server stops and when the client
+// leaves.
 func TestEndWith(t *testing.T) {
 	for _, who := range []string{"the server", "the client"} {
 		stop, stopServer := context.WithCancel(t.Context())

@@ -11,7 +11,7 @@ func (d *Daemon) state(guest *instance.Instance) api.State {
 	return stateOf(guest, running, known)
 }
 
-// stateOf is state by whether the guest's domain runs, and whether that is known.
+// stateOf returns the state of a guest. running tells whether its domain runs, if that is known.
 func stateOf(guest *instance.Instance, running, known bool) api.State {
 	switch guest.Presence.State {
 	case instance.Gone:

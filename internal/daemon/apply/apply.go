@@ -28,7 +28,7 @@ type Parts struct {
 	Store     *store.Store
 	Inventory *inventory.Inventory
 	HostNames *hostsfile.File // this host's, which no guest may have
-	// These take the networks over as they are now.
+	// These take over the networks as they are now.
 	Admission interface{ SetPolicy(admission.Policy) }
 	Addresses interface {
 		Set(bridges []string, addrs []netip.Addr)
@@ -39,7 +39,7 @@ type Parts struct {
 	Log    *slog.Logger
 }
 
-// Networks are what the backends know of the networks, as networks.Networks has it.
+// Networks tells what the backends know of the networks. networks.Networks implements it.
 type Networks interface {
 	Changed() <-chan struct{}
 	Refresh(ctx context.Context) (changed bool)
@@ -53,7 +53,7 @@ type Applier struct {
 	ended    chan struct{}   // closed when Run has ended
 	applied  applied
 
-	complaint once.Complaint // of Run
+	complaint once.Complaint // why Run cannot apply the networks
 }
 
 // New makes an Applier that has applied nothing yet.
@@ -67,18 +67,18 @@ type applied struct {
 	config         *config.Config
 	networks       []instance.Network
 	places, naming string // what the guests' places and names were worked out from
-	unfinished     bool   // guests do not have these yet
+	unfinished     bool   // guests lack some of these places and names
 }
 
-// retryPeriod is how often guests are given places and names that they did not get.
+// retryPeriod is how long Run waits before it tries again to give guests their places and
+// names.
 const retryPeriod = 5 * time.Second
 
 // ErrStopping means that the networks are not applied any more.
 var ErrStopping = errors.New("the server is stopping")
 
-// Run applies the networks when libvirt reports a change and on request, until ctx
-// ends, and tries again what failed. Nothing else applies them meanwhile. It is called
-// once.
+// Run applies the networks when libvirt reports a change and on request, until ctx ends, and
+// tries again what failed. Nothing else applies them meanwhile. Call Run once.
 func (a *Applier) Run(ctx context.Context) {
 	defer close(a.ended)
 	retry := time.NewTicker(retryPeriod)
@@ -99,7 +99,7 @@ func (a *Applier) Run(ctx context.Context) {
 	}
 }
 
-// follow applies the networks, and says once why it cannot.
+// follow applies the networks, and logs once why it cannot.
 func (a *Applier) follow(ctx context.Context) {
 	if err := a.Apply(ctx); ctx.Err() == nil && a.complaint.New(err) {
 		a.parts.Log.Error("guests were not updated after a change of the networks", "error", err)
@@ -117,7 +117,7 @@ func (a *Applier) Ask(ctx context.Context) error {
 		return ctx.Err()
 	}
 	select {
-	case err := <-answer: // it comes even if Run ends
+	case err := <-answer: // Run answers even if it ends
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
@@ -153,7 +153,7 @@ func (a *Applier) Apply(ctx context.Context) error {
 	return err
 }
 
-// tell tells all parts of the networks. That cannot fail.
+// tell passes the networks to all parts. It cannot fail.
 func (a *Applier) tell(cfg *config.Config, all []instance.Network) {
 	a.parts.Inventory.Reconfigure(InventoryOptions(cfg, all, a.parts.Store, a.parts.HostNames, a.parts.Log))
 	if a.parts.Store.Fleet != nil {

@@ -28,10 +28,10 @@ import (
 	"mdserver/internal/networks"
 )
 
-// failing is a store that refuses changes on request.
+// failing is a store that can be set to refuse changes.
 type failing struct {
 	*storetest.Memory
-	fails atomic.Bool // with errStore
+	fails atomic.Bool // whether changes are refused, with errStore
 }
 
 func (f *failing) Apply(ctx context.Context, changes []instance.Change) error {
@@ -41,7 +41,7 @@ func (f *failing) Apply(ctx context.Context, changes []instance.Change) error {
 	return f.Memory.Apply(ctx, changes)
 }
 
-// logBuffer is a log that is read while it is written.
+// logBuffer is a log that can be read while it is written.
 type logBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -62,14 +62,15 @@ func (b *logBuffer) take() string {
 	return text
 }
 
-// parts are a server's parts that depend on the networks. They note what they are told.
+// parts stands in for the parts of a server that depend on the networks. It notes what they
+// get.
 type parts struct {
 	t         *testing.T
 	applier   *Applier
 	config    *config.Config
-	networks  []instance.Network // as the backends describe them
+	networks  []instance.Network // the networks as the backends describe them
 	changed   chan struct{}
-	refreshed bool // the next look at the networks finds a change
+	refreshed bool // what Refresh returns
 	inventory *inventorytest.Lab
 	store     *failing
 	told      []string
@@ -83,7 +84,7 @@ func (p *parts) SetPolicy(policy admission.Policy)                { p.tell("admi
 func (p *parts) answer(_ *config.Config, list []instance.Network) { p.tell("answers", names(list)) }
 func (p *parts) tell(part string, what any)                       { p.told = append(p.told, fmt.Sprint(part, " ", what)) }
 
-// addresses and ports have a Set of their own.
+// addresses and ports each have their own Set.
 type addresses struct{ *parts }
 
 func (a addresses) Set(bridges []string, addrs []netip.Addr) {
@@ -101,8 +102,7 @@ func names(list []instance.Network) (names []string) {
 	return names
 }
 
-// newParts are the parts of a server with a configuration, of which nothing was applied
-// yet.
+// newParts returns the parts of a server with a configuration. Nothing has been applied yet.
 func newParts(t *testing.T, text string) *parts {
 	t.Helper()
 	p := &parts{t: t, changed: make(chan struct{}, 1), store: &failing{Memory: storetest.NewMemory()}}
@@ -116,7 +116,7 @@ func newParts(t *testing.T, text string) *parts {
 	return p
 }
 
-// configure loads a configuration, whose networks are as it says.
+// configure loads a configuration and the networks it describes.
 func (p *parts) configure(text string) {
 	p.t.Helper()
 	p.config = load(p.t, text)
@@ -158,7 +158,7 @@ const oneNetwork = "[service]\nhostname = kvm1.example.net\n[network mds]\ninter
 
 var allTold = []string{"admission [br-mds]", "answers [mds]", "addresses [br-mds] [169.254.169.254]", "ports [mds]"}
 
-// All parts are told of the networks, and once of each change.
+// TestApply checks that all parts get the networks, and get each change once.
 func TestApply(t *testing.T) {
 	p := newParts(t, oneNetwork)
 	p.apply()
@@ -177,8 +177,8 @@ func TestApply(t *testing.T) {
 	p.mustTell(allTold...)
 }
 
-// Guests follow the addresses of their network, and no guest keeps a name that is
-// reserved now.
+// TestApplyChangesGuests checks that guests move with the addresses of their network, and that
+// a guest loses a host name that has become reserved.
 func TestApplyChangesGuests(t *testing.T) {
 	p := newParts(t, oneNetwork)
 	p.apply()
@@ -198,13 +198,14 @@ func TestApplyChangesGuests(t *testing.T) {
 	}
 	p.apply()
 	if log := p.log.take(); log != "" {
-		t.Errorf("the same networks once more:\n%s", log)
+		t.Errorf("applying the same networks again logged\n%s", log)
 	}
 }
 
 var errStore = errors.New("no space left on device")
 
-// What guests did not get, they get later, and the other parts are not told twice.
+// TestApplyAfterFailure checks that guests get later what they did not get at first, and that
+// the other parts do not get the networks twice.
 func TestApplyAfterFailure(t *testing.T) {
 	for name, next := range map[string]string{
 		"another address": strings.ReplaceAll(oneNetwork, "10.122.0.0", "10.123.0.0"),
@@ -218,7 +219,7 @@ func TestApplyAfterFailure(t *testing.T) {
 			p.told = nil
 			p.store.fails.Store(true)
 			if err := p.applier.Apply(t.Context()); !errors.Is(err, errStore) {
-				t.Errorf("it is %v", err)
+				t.Errorf("error %v", err)
 			}
 			p.mustTell(allTold...)
 			p.store.fails.Store(false)
@@ -231,7 +232,8 @@ func TestApplyAfterFailure(t *testing.T) {
 	}
 }
 
-// Other hosts learn of the networks.
+// TestApplyTellsTheFleet checks that the fleet gets the networks, to publish them to other
+// hosts.
 func TestApplyTellsTheFleet(t *testing.T) {
 	p := newParts(t, oneNetwork)
 	f := fleet.New(fleet.Options{ID: "me", Log: slog.New(slog.DiscardHandler)})
@@ -244,7 +246,7 @@ func TestApplyTellsTheFleet(t *testing.T) {
 	}
 }
 
-// run has networks applied until stop is called, in a bubble of synctest.
+// run runs the Applier until stop is called. It must be called in a synctest bubble.
 func (p *parts) run(ctx context.Context) (stop func()) {
 	ctx, stop = context.WithCancel(ctx)
 	go p.applier.Run(ctx)
@@ -252,13 +254,14 @@ func (p *parts) run(ctx context.Context) (stop func()) {
 	return stop
 }
 
-// Networks are applied when they change, on request, and again after a failure.
+// TestRun checks that networks are applied when they change, on request, and again after a
+// failure.
 func TestRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newParts(t, oneNetwork)
 		stop := p.run(t.Context())
 		time.Sleep(time.Minute)
-		p.mustTell() // nobody has asked
+		p.mustTell() // nobody has asked yet
 		p.changed <- struct{}{}
 		synctest.Wait()
 		p.mustTell(allTold...)
@@ -271,11 +274,11 @@ func TestRun(t *testing.T) {
 		p.configure(strings.ReplaceAll(oneNetwork, "10.122.0.0", "10.123.0.0"))
 		p.store.fails.Store(true)
 		if err := p.applier.Ask(t.Context()); !errors.Is(err, errStore) {
-			t.Errorf("it is %v", err)
+			t.Errorf("error %v", err)
 		}
 		time.Sleep(time.Minute)
 		if log := p.log.take(); strings.Count(log, "guests were not updated after a change of the networks") != 1 {
-			t.Errorf("it is not said once:\n%s", log)
+			t.Errorf("the failure is not logged once:\n%s", log)
 		}
 		p.store.fails.Store(false)
 		time.Sleep(10 * time.Second)
@@ -285,12 +288,12 @@ func TestRun(t *testing.T) {
 		stop()
 		synctest.Wait()
 		if err := p.applier.Ask(t.Context()); !errors.Is(err, ErrStopping) {
-			t.Errorf("after the end: %v", err)
+			t.Errorf("asking after the end: %v", err)
 		}
 	})
 }
 
-// Who asks does not wait longer than it wants.
+// TestAskEnds checks that Ask waits no longer than its context allows.
 func TestAskEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, held := newParts(t, oneNetwork), make(chan struct{})
@@ -302,7 +305,7 @@ func TestAskEnds(t *testing.T) {
 			synctest.Wait()
 			select {
 			case err := <-asked:
-				t.Fatalf("%s: it is %v at once", what, err)
+				t.Fatalf("%s: Ask returned %v at once", what, err)
 			default:
 			}
 			cancel()
@@ -317,7 +320,8 @@ func TestAskEnds(t *testing.T) {
 	})
 }
 
-// A registration has the networks applied if one has changed, and goes on if that fails.
+// TestRefresh checks that a registration applies the networks if they have changed, and goes
+// on if that fails.
 func TestRefresh(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -328,12 +332,12 @@ func TestRefresh(t *testing.T) {
 	}{
 		{"no change", false, false, nil, false},
 		{"a change", true, false, allTold, false},
-		{"a change that guests do not get", true, true, allTold, true},
+		{"a change that cannot be stored", true, true, allTold, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newParts(t, oneNetwork)
-				p.register("kvm1") // which no guest may have any more
+				p.register("kvm1") // a name that is reserved for the host
 				defer p.run(t.Context())()
 				p.refreshed = tt.changed
 				p.store.fails.Store(tt.fails)
@@ -341,7 +345,7 @@ func TestRefresh(t *testing.T) {
 				p.mustTell(tt.want...)
 				log := p.log.take()
 				if said := strings.Contains(log, "registering a guest before a change of the networks was applied"); said != tt.said {
-					t.Errorf("said %v:\n%s", said, log)
+					t.Errorf("logged %v:\n%s", said, log)
 				}
 			})
 		})
@@ -352,11 +356,12 @@ func TestRefresh(t *testing.T) {
 	cancel()
 	p.applier.Refresh(over)
 	if log := p.log.take(); log != "" {
-		t.Errorf("of a registration that is over:\n%s", log)
+		t.Errorf("a registration that is over logged\n%s", log)
 	}
 }
 
-// Guests have other places where a network has another bridge or address, or came or went.
+// TestPlaces checks that guests get other places if a network has another name, bridge or
+// address, or comes or goes.
 func TestPlaces(t *testing.T) {
 	base := instance.Network{Name: "mds", Bridge: "br-mds", IPv4: netip.MustParsePrefix("10.122.0.0/16"), IPv6: netip.MustParsePrefix("fd00::/64")}
 	for name, tt := range map[string]struct {
@@ -374,10 +379,10 @@ func TestPlaces(t *testing.T) {
 		n := base
 		tt.change(&n)
 		if others := places([]instance.Network{n}) != places([]instance.Network{base}); others != tt.others {
-			t.Errorf("%s: other places %v, want %v", name, others, tt.others)
+			t.Errorf("%s: places differ %v, want %v", name, others, tt.others)
 		}
 	}
 	if places([]instance.Network{base, base}) == places([]instance.Network{base}) {
-		t.Error("a second network gives no places")
+		t.Error("a second network does not change the places")
 	}
 }

@@ -63,7 +63,8 @@ reserved = 10.50.0.9
 	}
 }
 
-// The inventory follows each key of the configuration that concerns it.
+// TestInventoryOptions checks that each key of the configuration that concerns the inventory
+// reaches it.
 func TestInventoryOptions(t *testing.T) {
 	cfg := load(t, `[mdserver]
 max_guests = 7
@@ -97,10 +98,10 @@ host = rack4
 		t.Errorf("own names %q lack %s (%v)", opts.OwnNames, own, err)
 	}
 	if opts.Hosts("printer") == nil {
-		t.Error("the hosts file is not asked")
+		t.Error("the options do not use the hosts file")
 	}
 	if opts.HostID != "" || opts.HostName != "" || opts.Alive != nil || opts.Drained != nil {
-		t.Errorf("a host of its own has %+v", opts)
+		t.Errorf("a host outside a fleet has %+v", opts)
 	}
 	f := fleet.New(fleet.Options{ID: "me", Log: log})
 	opts = InventoryOptions(cfg, all, &store.Store{HostID: "me", Fleet: f}, hostsfile.New(hosts, log), log)
@@ -109,8 +110,8 @@ host = rack4
 	}
 }
 
-// Guests whose records were set aside keep their addresses, also if one file of several
-// cannot be read.
+// TestWithheld checks that guests whose records were set aside keep their addresses, even if
+// one of several files cannot be read.
 func TestWithheld(t *testing.T) {
 	cfg := load(t, "[mdserver]\n")
 	cfg.Server.Database = filepath.Join(t.TempDir(), "inventory.db")
@@ -142,7 +143,8 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
-// Requests come by what the configuration and the networks say.
+// TestAdmissionPolicy checks that the configuration and the networks decide which requests are
+// let in.
 func TestAdmissionPolicy(t *testing.T) {
 	bridged := instance.Network{Name: "mds", Bridge: "br-mds"}
 	pending := instance.Network{Name: "lan"}
@@ -170,8 +172,8 @@ func TestAdmissionPolicy(t *testing.T) {
 	}
 }
 
-// A bridge has the addresses that guests of its network ask at, if the configuration
-// says so.
+// TestAddresses checks that a bridge gets the addresses that guests of its network ask at, if
+// the configuration says so.
 func TestAddresses(t *testing.T) {
 	const mds, lan = "[network mds]\ninterface = br-mds\nnet_address = 10.122.0.0\n", "[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\n"
 	const mds6, lan6, off = "net_address6 = fd00:122::\n", "net_address6 = fd00:50::\n", "own_address = no\n"
@@ -192,7 +194,7 @@ func TestAddresses(t *testing.T) {
 			p.applier.keepAddresses(p.config, p.networks)
 			p.mustTell("addresses " + tt.want)
 			for i := range p.networks {
-				p.networks[i].Bridge = "" // libvirt has not told yet
+				p.networks[i].Bridge = "" // libvirt has not named it yet
 			}
 			p.applier.keepAddresses(p.config, p.networks)
 			p.mustTell("addresses [] []")
@@ -200,7 +202,8 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// Names are reserved anew if this host or a network has others.
+// TestRenameReservedWhenNamesChange checks that names are reserved again if the names of this
+// host or of a network change.
 func TestRenameReservedWhenNamesChange(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change  func(p *parts)

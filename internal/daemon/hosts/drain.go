@@ -57,7 +57,7 @@ func (h *Hosts) runsOn(hostID string) []api.HostGuest {
 	return list
 }
 
-// describe is a guest on a host; it has no state if it does not run there.
+// describe returns a guest as a host has it. The guest has no state if it does not run there.
 func describe(guest *instance.Instance, hostID string) api.HostGuest {
 	one := api.HostGuest{Name: guest.Name, UUID: guest.UUID, State: onHost(guest, hostID)}
 	if one.State == api.GuestLeaving {

@@ -137,8 +137,8 @@ func (h *Hosts) Trouble() []health.Trouble {
 	return append(all, storeTrouble(h.store.Shared.State(), filepath.Dir(h.config().Server.Database))...)
 }
 
-// storeTrouble reports an inventory in etcd that cannot be followed, or not be saved in
-// the directory of the database.
+// storeTrouble reports that the inventory in etcd cannot be followed, or that it cannot be
+// saved in dir, the directory of the database.
 func storeTrouble(s etcdstore.State, dir string) []health.Trouble {
 	var all []health.Trouble
 	if s.NotSaved != nil {

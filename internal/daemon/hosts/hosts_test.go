@@ -27,40 +27,40 @@ import (
 	"mdserver/internal/inventory/denied"
 )
 
-// testHost is a host that takes part in an inventory.
+// testHost is a host that shares an inventory with others.
 type testHost struct {
 	*Hosts
 	t         *testing.T
 	id        string
-	leave     func() // ends that it takes part
+	leave     func() // ends its part in the inventory
 	contested []instance.Instance
-	changed   chan struct{} // each value is a call of Changed
+	changed   chan struct{} // gets a value for each call of Changed
 
 	mu  sync.Mutex
 	log bytes.Buffer
 }
 
-// Write implements io.Writer, for the log.
+// Write writes to the host's log. It implements io.Writer.
 func (h *testHost) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.log.Write(p)
 }
 
-// logged counts the lines of the log with a text.
+// logged counts the lines of the log that contain a text.
 func (h *testHost) logged(text string) int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return strings.Count(h.log.String(), text)
 }
 
-// shared is a network that all hosts have.
+// shared returns a network that all hosts have.
 func shared(gateway string) []instance.Network {
 	return []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/24"), Gateway4: netip.MustParseAddr(gateway)}}
 }
 
-// join makes a host take part until the test ends, or until leave is called. It follows
-// the others with Follow only.
+// join makes a host share the inventory until the test ends or leave is called. The host
+// follows the others only through Follow.
 func join(t *testing.T, cluster *etcdtest.Cluster, name, gateway string) *testHost {
 	t.Helper()
 	h := &testHost{t: t, changed: make(chan struct{}, 1)}
@@ -100,7 +100,7 @@ func join(t *testing.T, cluster *etcdtest.Cluster, name, gateway string) *testHo
 	return h
 }
 
-// run runs something until the test ends, or until stop is called.
+// run runs f until the test ends or stop is called.
 func (h *testHost) run(f func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(h.t.Context())
 	var running sync.WaitGroup
@@ -110,17 +110,17 @@ func (h *testHost) run(f func(context.Context)) (stop func()) {
 	return stop
 }
 
-// await waits for something that other hosts bring about.
+// await waits until ok returns true, after other hosts have done their part.
 func (h *testHost) await(what string, ok func() bool) {
 	h.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			h.t.Fatalf("in vain waited for %s", what)
+			h.t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
 
-// start has libvirt run a guest on a host.
+// start registers a guest as if libvirt had started it on the host.
 func (h *testHost) start(n byte, name string) {
 	h.t.Helper()
 	domain := instance.Domain{Name: name, UUID: uuid.UUID{15: n}, Interfaces: []instance.Interface{{MAC: instance.MAC{0x52, 0x54, 0, 0, 0, n}, Network: "mds"}}}
@@ -129,7 +129,7 @@ func (h *testHost) start(n byte, name string) {
 	}
 }
 
-// owner is the ID of the host that has a guest, as far as h knows.
+// owner returns the ID of the host that has a guest, as far as h knows.
 func (h *testHost) owner(name string) string {
 	if guest, ok := h.inventory.Snapshot().ByName(name); ok {
 		return guest.HostID
@@ -137,7 +137,7 @@ func (h *testHost) owner(name string) string {
 	return "no guest"
 }
 
-// brief are the hosts that h lists.
+// brief lists the hosts that h knows, with their states.
 func (h *testHost) brief() string {
 	var all []string
 	for _, one := range h.List() {
@@ -146,8 +146,8 @@ func (h *testHost) brief() string {
 	return strings.Join(all, ", ")
 }
 
-// A host is forgotten by another one, and only by force while it is alive. Its guests
-// belong to no host then.
+// TestForget checks that a host can forget other hosts, those that are alive only by force,
+// and that their guests then belong to no host.
 func TestForget(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{})
 	asked, alive, away := join(t, cluster, "kvm1", "10.0.0.1"), join(t, cluster, "kvm2", "10.0.0.1"), join(t, cluster, "kvm3", "10.0.0.1")
@@ -164,8 +164,8 @@ func TestForget(t *testing.T) {
 		id     string
 		force  bool
 		guests int
-		err    string // of admin.ErrHost; "": none
-		hosts  string // afterwards
+		err    string // text of an admin.ErrHost; "" for no error
+		hosts  string // the hosts afterwards
 		owners []string
 	}{
 		{"the host that is asked", asked.id, false, 0, "this is the host that was asked", "kvm1 alive, kvm2 alive, kvm3 away", []string{asked.id, alive.id, alive.id, away.id}},
@@ -201,7 +201,7 @@ func TestForget(t *testing.T) {
 	checkCutOff(t, asked)
 }
 
-// checkCutOff checks what a host reports that has registered the guest late without etcd.
+// checkCutOff checks what a host reports after it registered the guest late without etcd.
 func checkCutOff(t *testing.T, h *testHost) {
 	t.Helper()
 	found := h.Trouble()
@@ -212,16 +212,16 @@ func checkCutOff(t *testing.T, h *testHost) {
 		if !slices.ContainsFunc(found, func(tr health.Trouble) bool {
 			return tr.Part == want.Part && tr.State == want.State && strings.HasPrefix(tr.Message, want.Message)
 		}) {
-			t.Errorf("nothing says %q: %+v", want.Message, found)
+			t.Errorf("no trouble says %q: %+v", want.Message, found)
 		}
 	}
 	if s := h.Store(nil); s.Connected || s.Error == "" || s.Unshared != 1 {
-		t.Errorf("without etcd: %+v", s)
+		t.Errorf("the store without etcd is %+v", s)
 	}
 }
 
-// A host that is drained says so, has no spare addresses, and warns of guests that run
-// or start there, until it is back in service.
+// TestDrain checks that a drained host says so, has no spare addresses, and warns of guests
+// that run or start there, until it is back in service.
 func TestDrain(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{})
 	asked, drained := join(t, cluster, "kvm1", "10.0.0.1"), join(t, cluster, "kvm2", "10.0.0.1")
@@ -280,11 +280,11 @@ func TestDrain(t *testing.T) {
 	lines := drained.logged("a guest starts")
 	drained.Note([]instance.Event{{New: &instance.Instance{Name: "new", Home: instance.Home{HostID: drained.id, Run: instance.Running}}}})
 	if drained.logged("a guest starts") != lines {
-		t.Errorf("a start in service is warned of: %s", &drained.log)
+		t.Errorf("a start on a host in service causes a warning: %s", &drained.log)
 	}
 }
 
-// checkStarts checks which changes a drained host warns of.
+// checkStarts checks that a drained host warns only of a guest that starts on it.
 func checkStarts(t *testing.T, h *testHost) {
 	t.Helper()
 	running := func(name, host string) *instance.Instance {
@@ -300,7 +300,8 @@ func checkStarts(t *testing.T, h *testHost) {
 	}
 }
 
-// Hosts are listed with their guests, and so is what they do not agree on.
+// TestListAndStore checks that hosts are listed with their guests and with what they disagree
+// on.
 func TestListAndStore(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{})
 	one, other := join(t, cluster, "kvm1", "10.0.0.1"), join(t, cluster, "kvm2", "10.0.0.2")
@@ -341,10 +342,10 @@ func TestListAndStore(t *testing.T) {
 		t.Errorf("the conflict is %+v, want %+v", list[0].Conflicts[0], conflict)
 	}
 	if guests, err := one.RunsOn(other.id); err != nil || len(guests) != 1 || guests[0].Name != "mail" || guests[0].UUID != (uuid.UUID{15: 3}) || guests[0].State != api.GuestRuns || guests[0].To != "" {
-		t.Errorf("on the other host run %+v, %v", guests, err)
+		t.Errorf("the other host runs %+v, %v", guests, err)
 	}
 	if guests, err := one.RunsOn(one.id); err != nil || len(guests) != 2 || guests[0].Name != "db" || guests[1].Name != "web" {
-		t.Errorf("on this host run %+v, %v", guests, err)
+		t.Errorf("this host runs %+v, %v", guests, err)
 	}
 
 	s := one.Store([]api.Network{{Name: "mds", IPv4: "10.0.0.0/24"}})

@@ -18,7 +18,8 @@ import (
 	"mdserver/internal/inventory/inventorytest"
 )
 
-// Without etcd there is one host, which has all guests and nothing to say of others.
+// TestOneHost checks that a host without etcd lists itself alone, with all guests and no
+// trouble.
 func TestOneHost(t *testing.T) {
 	lab := inventorytest.New(t)
 	lab.MustRegister(inventorytest.Domain(1, "web"))
@@ -42,18 +43,19 @@ func TestOneHost(t *testing.T) {
 	}
 }
 
-// Each change of the inventory has the spare addresses checked, and none waits for that.
+// TestNoteChecksSpares checks that each change of the inventory asks for a check of the spare
+// addresses, and that no change waits for it.
 func TestNoteChecksSpares(t *testing.T) {
 	h := New(Options{Store: &store.Store{}})
 	for range 3 {
 		h.Note([]instance.Event{{New: &instance.Instance{Name: "web"}}})
 	}
 	if len(h.spares) != 1 {
-		t.Errorf("they are to be checked %d times, want once", len(h.spares))
+		t.Errorf("%d checks are due, want 1", len(h.spares))
 	}
 }
 
-// Of the spare addresses of all hosts, a host counts its own, by network and family.
+// TestSpareAddresses checks that a host counts its own spare addresses, by network and family.
 func TestSpareAddresses(t *testing.T) {
 	spare := func(addr, network, owner string) instance.Spare {
 		return instance.Spare{Addr: netip.MustParseAddr(addr), Network: network, Host: "kvm1", Owner: owner} // two hosts may have one name
@@ -76,7 +78,8 @@ func TestSpareAddresses(t *testing.T) {
 	}
 }
 
-// An inventory that cannot be followed and one that cannot be saved are two troubles.
+// TestStoreTrouble checks that an inventory that cannot be followed and one that cannot be
+// saved are reported separately.
 func TestStoreTrouble(t *testing.T) {
 	lost := health.Trouble{Part: "etcd", State: health.Wrong, Look: []string{"mdserver doctor"},
 		Message: "the inventory cannot be followed; guests are served as before, and new ones get spare addresses of this host: no leader"}
@@ -98,7 +101,8 @@ func TestStoreTrouble(t *testing.T) {
 	}
 }
 
-// A guest on its way to another host runs on this one, and is told with where it goes.
+// TestRunsOnTellsWhereGuestsGo checks that a guest that moves to another host runs on this
+// one, and is listed with where it goes.
 func TestRunsOnTellsWhereGuestsGo(t *testing.T) {
 	records := []instance.Instance{
 		{Name: "stays", Home: instance.Home{HostID: "1", Host: "kvm1", Run: instance.Running}},

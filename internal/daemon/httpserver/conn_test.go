@@ -19,7 +19,7 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func asIs(ctx context.Context, _ net.Conn) context.Context { return ctx }
 
-// listen serves until the test ends, and returns where.
+// listen serves until the test ends, and returns the address.
 func listen(t *testing.T, s *Server) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -35,7 +35,7 @@ func listen(t *testing.T, s *Server) string {
 	return l.Addr().String()
 }
 
-// say sends a request as it is, and returns the answer.
+// say sends a request unchanged, and returns the answer.
 func say(t *testing.T, address, request string) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -53,14 +53,14 @@ func say(t *testing.T, address, request string) *http.Response {
 	return resp
 }
 
-// No client can hold a connection for ever, or send a head without end.
+// TestBounds checks that no client can hold a connection for ever or send an endless head.
 func TestBounds(t *testing.T) {
 	s := New(http.NotFoundHandler(), asIs, quiet)
 	for name, limit := range map[string]time.Duration{
 		"head": s.server.ReadHeaderTimeout, "request": s.server.ReadTimeout, "answer": s.server.WriteTimeout, "next request": s.server.IdleTimeout,
 	} {
 		if limit <= 0 || limit > time.Minute {
-			t.Errorf("the limit of time for the %s is %s", name, limit)
+			t.Errorf("the time limit for the %s is %s", name, limit)
 		}
 	}
 	if resp := say(t, listen(t, s), "GET / HTTP/1.1\r\nHost: x\r\nX-Long: "+strings.Repeat("x", 32<<10)+"\r\n\r\n"); resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
@@ -68,7 +68,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// The handler judges all requests, and knows the connection as it was accepted.
+// TestHandlerKnowsTheConnection checks that the handler gets all requests, each with the
+// connection as it was accepted.
 func TestHandlerKnowsTheConnection(t *testing.T) {
 	type key struct{}
 	s := New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -86,12 +87,12 @@ func TestHandlerKnowsTheConnection(t *testing.T) {
 		}
 	}
 	if conn, ok := ConnOf(httptest.NewRequest(http.MethodGet, "/", nil)); ok || conn != nil {
-		t.Errorf("a request that no server received came by %v", conn)
+		t.Errorf("a request that no server received has the connection %v", conn)
 	}
 }
 
-// A connection is waited for from its first moment to its end, and one that comes during
-// a stop is bounded like the others.
+// TestFollow checks that a stop waits for a connection from its first moment to its end, and
+// that a connection that comes during a stop is bounded like the others.
 func TestFollow(t *testing.T) {
 	conn := func() *clientConn {
 		ours, theirs := net.Pipe()
@@ -113,7 +114,7 @@ func TestFollow(t *testing.T) {
 			t.Errorf("after its answer: silent %v, sending %v", c.silent(), c.sending)
 		}
 		if s.follow(c, end); len(s.conns) != 0 {
-			t.Errorf("after %s it is known", end)
+			t.Errorf("the connection is still known after %s", end)
 		}
 	}
 	c := conn()
@@ -126,8 +127,8 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// Servers stop at the same time: a request to one of them may wait for the other. All are
-// answered when they have stopped.
+// TestStopAll checks that servers stop at the same time, since a request to one may wait for
+// the other, and that all requests are answered by then.
 func TestStopAll(t *testing.T) {
 	var answered atomic.Int32
 	began := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
@@ -155,7 +156,7 @@ func TestStopAll(t *testing.T) {
 	}
 	StopAll(servers...)
 	if n := answered.Load(); n != 2 {
-		t.Errorf("%d requests were answered when all had stopped", n)
+		t.Errorf("%d requests were answered when all had stopped, want 2", n)
 	}
 	asking.Wait()
 }

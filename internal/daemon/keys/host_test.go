@@ -24,14 +24,14 @@ var sshNote = hostkeys.SecretNotes()[0]
 
 var errAway = errors.New("etcd does not answer")
 
-// shelf is what the hosts of a test share, as etcd has it.
+// shelf stands in for etcd. It holds what the hosts of a test share.
 type shelf struct {
 	text     string
 	revision int64
-	away     bool // it does not answer
-	mute     bool // it does not even refuse
+	away     bool // it answers with errAway
+	mute     bool // it does not answer at all
 	reads    int
-	hosts    int // that were made for it
+	hosts    int // how many hosts were made for it
 }
 
 func (s *shelf) answer(ctx context.Context) error {
@@ -60,7 +60,7 @@ func (s *shelf) SwapNote(ctx context.Context, _, text string, revision int64) (b
 
 // host is a host with its database. It keeps both when its server starts again.
 type host struct {
-	keys  *Keys // of the server that started last
+	keys  *Keys // the keys of the server that started last
 	t     *testing.T
 	cfg   *config.Config
 	store *store.Store
@@ -69,8 +69,8 @@ type host struct {
 	log   bytes.Buffer
 
 	refreshed  int    // how often the key of ssh host certificates was read
-	read       string // that key, as it was then
-	unreadable error  // the next read fails
+	read       string // the key as it was read last
+	unreadable error  // what the next reads of that key fail with
 }
 
 // newHost makes a host with a key of its own for ssh host certificates, and an identity
@@ -98,7 +98,8 @@ func newHost(t *testing.T, shared *shelf, key string) *host {
 	return h
 }
 
-// authorities are those of a shelf's hosts. They are made once, which takes a while.
+// authorities returns the identity authorities of a shelf's hosts. It makes them once, since
+// that takes a while.
 var authorities = sync.OnceValue(func() (list [3]string) {
 	dir, err := os.MkdirTemp("", "identity-")
 	if err != nil {

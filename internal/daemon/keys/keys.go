@@ -29,9 +29,9 @@ type Keys struct {
 
 	sharer    *sharedkeys.Sharer              // nil: each host has keys of its own
 	refresh   func(ctx context.Context) error // reads the key of ssh host certificates again
-	stale     bool                            // it has to be read
+	stale     bool                            // that key has to be read again
 	used      bool                            // the keys in use are shared, now or at an earlier start
-	inUse     sharedkeys.Secrets              // those of the server's start
+	inUse     sharedkeys.Secrets              // the secrets that the server started with
 	complaint once.Complaint
 	trouble   atomic.Pointer[health.Trouble]
 }

@@ -8,7 +8,7 @@ import (
 	"mdserver/internal/imds"
 )
 
-// A host makes its keys at the first start, and uses the same ones from then on.
+// TestOpen checks that a host makes its keys at the first start and uses them from then on.
 func TestOpen(t *testing.T) {
 	h := newHost(t, nil, "")
 	h.open()
@@ -28,7 +28,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Damaged keys are not replaced by new ones: guests would notice.
+// TestOpenRefuses checks that damaged keys are not replaced by new ones, which guests would
+// notice.
 func TestOpenRefuses(t *testing.T) {
 	for name, harm := range map[string]func(h *host){
 		"a damaged key of tokens": func(h *host) { h.set(tokenKeyName, "damaged") },

@@ -52,7 +52,7 @@ func (k *Keys) Share(ctx context.Context, cfg *config.Config, refresh func(ctx c
 	return k.share(ctx, cfg.Store.Key, k.store.Shared, refresh)
 }
 
-// share is Share with the file of the key and the notes of all hosts.
+// share is Share with the path of the key file and the notes that hosts share.
 func (k *Keys) share(ctx context.Context, file string, notes sharedkeys.Notes, refresh func(ctx context.Context) error) error {
 	seals, err := sealed.ReadFile(file)
 	if err != nil {
@@ -130,8 +130,8 @@ func (k *Keys) exchange(ctx context.Context) (restart bool, err error) {
 	return k.needsRestart(limited)
 }
 
-// needsRestart reports whether this server runs with other keys than the host has, or
-// with its own although it has shared them since.
+// needsRestart reports whether this server runs with keys other than the host has, or started
+// before the host shared its keys.
 func (k *Keys) needsRestart(ctx context.Context) (bool, error) {
 	own, err := k.own(ctx)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 	"mdserver/internal/imds"
 )
 
-// newPair is a host that has shared its keys, and one that will start with them.
+// newPair returns a host that has shared its keys, and one that will start with them.
 func newPair(t *testing.T) (first, second *host) {
 	t.Helper()
 	shared, key := &shelf{}, newKeyFile(t)
@@ -27,7 +27,7 @@ func newPair(t *testing.T) (first, second *host) {
 	return first, second
 }
 
-// mustTell compares what is reported of a host's keys; "" is nothing.
+// mustTell checks the trouble that a host reports with its keys; message is "" for none.
 func (h *host) mustTell(state health.State, message string, look ...string) {
 	h.t.Helper()
 	troubles := h.keys.Trouble()
@@ -48,7 +48,7 @@ const (
 	otherwise = "this host has got the keys that the hosts share, and uses them after a restart"
 )
 
-// mustRestart compares whether a host asks for a restart of its server.
+// mustRestart checks whether a host asks for a restart of its server.
 func (h *host) mustRestart(want bool) {
 	h.t.Helper()
 	h.keys.followOnce(h.t.Context())
@@ -59,32 +59,33 @@ func (h *host) mustRestart(want bool) {
 	}
 }
 
-// mustHaveKeysOf compares the keys that a host uses and keeps with those of another.
+// mustHaveKeysOf checks that a host uses and keeps the keys of another host.
 func (h *host) mustHaveKeysOf(other *host) {
 	h.t.Helper()
 	guest, now := uuid.UUID{15: 1}, other.keys.TokenKey.Now()
 	token := other.keys.TokenKey.Issue(guest, now+time.Minute)
 	if err := h.keys.TokenKey.Verify(token, guest, now); err != nil {
-		h.t.Errorf("a token of the other host: %v", err)
+		h.t.Errorf("a token of the other host is refused: %v", err)
 	}
 	ofThisBoot, err := imds.ParseKey(h.note(tokenKeyName))
 	if err != nil || ofThisBoot.Verify(token, guest, now) == nil {
-		h.t.Errorf("a token is good in this boot of the host alone (%v)", err)
+		h.t.Errorf("a token is good only in this boot of the host (%v)", err)
 	}
 	if string(h.keys.Identity.Certificate()) != string(other.keys.Identity.Certificate()) {
 		h.t.Error("identity documents are signed with another key")
 	}
 	for _, name := range []string{tokenKeyName, sshNote} {
 		if h.note(name) != other.note(name) {
-			h.t.Errorf("%s is not kept", name)
+			h.t.Errorf("%s in the database is another one", name)
 		}
 	}
 	if h.identity() != other.identity() {
-		h.t.Error("the file of the identity authority is another one")
+		h.t.Error("the identity authority in the file is another one")
 	}
 }
 
-// The first host shares the keys that it has, and the second one replaces its own.
+// TestShare checks that the first host shares its keys, and that the second one replaces its
+// own by them.
 func TestShare(t *testing.T) {
 	first, second := newPair(t)
 	second.open()
@@ -105,11 +106,11 @@ func TestShare(t *testing.T) {
 		t.Fatalf("copies of the host's own identity authority: %q (%v)", copies, err)
 	}
 	if kept, err := os.ReadFile(copies[0]); err != nil || string(kept) != former {
-		t.Errorf("the copy is another one (%v)", err)
+		t.Errorf("the copy is of another authority (%v)", err)
 	}
 }
 
-// A later start needs no etcd, and changes nothing.
+// TestLaterStart checks that a later start needs no etcd and changes nothing.
 func TestLaterStart(t *testing.T) {
 	for _, away := range []bool{false, true} {
 		first, second := newPair(t)
@@ -124,7 +125,8 @@ func TestLaterStart(t *testing.T) {
 	}
 }
 
-// A host whose first start does not reach etcd uses its own keys until a restart.
+// TestFirstStartWithoutEtcd checks that a host that does not reach etcd at its first start
+// uses its own keys until a restart.
 func TestFirstStartWithoutEtcd(t *testing.T) {
 	first, late := newPair(t)
 	late.shelf.away = true
@@ -138,7 +140,7 @@ func TestFirstStartWithoutEtcd(t *testing.T) {
 
 	late.shelf.away = false
 	late.mustRestart(true)
-	late.mustRestart(true) // also when nothing changes any more
+	late.mustRestart(true) // it still asks when nothing has changed since
 	if late.refreshed != 1 || late.read != first.note(sshNote) {
 		t.Errorf("the key of ssh host certificates was read %d times", late.refreshed)
 	}
@@ -150,8 +152,8 @@ func TestFirstStartWithoutEtcd(t *testing.T) {
 	late.mustRestart(false)
 }
 
-// A host that is the first to share, but later than its start, has to start again: its
-// tokens are of its own until then.
+// TestFirstToShareAfterItsStart checks that a host that shares its keys first, but only after
+// its start, has to start again.
 func TestFirstToShareAfterItsStart(t *testing.T) {
 	h := newHost(t, &shelf{away: true}, newKeyFile(t))
 	h.start()
@@ -161,7 +163,8 @@ func TestFirstToShareAfterItsStart(t *testing.T) {
 	h.mustRestart(false)
 }
 
-// What one host changes reaches the others, if it is a key that hosts may replace.
+// TestFollow checks that a change by one host reaches the others if hosts may replace that
+// key, and is undone if not.
 func TestFollow(t *testing.T) {
 	first, second := newPair(t)
 	second.start()
@@ -169,23 +172,24 @@ func TestFollow(t *testing.T) {
 	first.mustRestart(false)
 	second.mustRestart(false)
 	if second.note(sshNote) != "rotated" || second.read != "rotated" {
-		t.Errorf("the key is %q, and %q is used", second.note(sshNote), second.read)
+		t.Errorf("the key is %q, and %q was read", second.note(sshNote), second.read)
 	}
 	shared := first.note(tokenKeyName)
 	first.set(tokenKeyName, second.note(sshNote))
 	first.mustRestart(false)
 	if first.note(tokenKeyName) != shared {
-		t.Error("the key of tokens was replaced by a host")
+		t.Error("a host replaced the key of tokens")
 	}
 	identity := first.identity()
 	first.setIdentity(authorities()[2])
 	first.mustRestart(false)
 	if first.identity() != identity {
-		t.Error("the identity authority was replaced by a host")
+		t.Error("a host replaced the identity authority")
 	}
 }
 
-// Each key that a server reads at its start alone needs a restart if it is another one.
+// TestNeedsRestart checks that a restart is needed if a key changes that a server reads only
+// at its start.
 func TestNeedsRestart(t *testing.T) {
 	for _, name := range fixedSecrets {
 		_, h := newPair(t)
@@ -195,7 +199,8 @@ func TestNeedsRestart(t *testing.T) {
 	}
 }
 
-// A key of ssh host certificates that cannot be read is read again.
+// TestFollowReadsAgain checks that a failed read of the key of ssh host certificates is
+// repeated.
 func TestFollowReadsAgain(t *testing.T) {
 	first, second := newPair(t)
 	second.start()
@@ -204,18 +209,19 @@ func TestFollowReadsAgain(t *testing.T) {
 	broken := errors.New("the database is away")
 	second.unreadable, second.read = broken, ""
 	if _, err := second.keys.exchange(t.Context()); !errors.Is(err, broken) {
-		t.Errorf("it is %v, want %v", err, broken)
+		t.Errorf("error %v, want %v", err, broken)
 	}
 	second.unreadable, second.read = nil, ""
 	for range 2 {
 		second.mustRestart(false)
 	}
 	if second.read != "rotated" || second.refreshed != 3 {
-		t.Errorf("%q was read in the end, after %d times", second.read, second.refreshed)
+		t.Errorf("read %q in the end, after %d reads", second.read, second.refreshed)
 	}
 }
 
-// All keys were lost in etcd, and another host was the first to share its own.
+// TestFollowToOtherKeys checks that a host asks for a restart if etcd lost all keys and
+// another host was the first to share its own.
 func TestFollowToOtherKeys(t *testing.T) {
 	first, second := newPair(t)
 	second.start()
@@ -224,7 +230,7 @@ func TestFollowToOtherKeys(t *testing.T) {
 	third.start()
 	second.mustRestart(true)
 	second.shelf.away = true
-	second.keys.followOnce(t.Context()) // keeps what is known
+	second.keys.followOnce(t.Context()) // the trouble stays
 	second.mustTell(health.Warning, otherwise, "systemctl restart mdserver")
 	second.shelf.away = false
 	second.mustRestart(true)
@@ -233,15 +239,15 @@ func TestFollowToOtherKeys(t *testing.T) {
 	second.mustRestart(false)
 }
 
-// An etcd that is away has a trouble of its own. A file that does not fit is one of the
-// keys, whether the host has the shared ones or not.
+// TestKeysThatCannotBeShared checks that keys report no trouble of their own while etcd is
+// away and the host has the shared ones, but do if the key file does not fit.
 func TestKeysThatCannotBeShared(t *testing.T) {
 	const copyIt = "; copy the file store.key from another host"
 	for _, tt := range []struct {
 		name    string
 		used    bool
 		harm    func(h *host)
-		message string // begins so
+		message string // prefix of the trouble's message
 		copied  bool
 	}{
 		{"etcd away at the first start", false, func(h *host) { h.shelf.away = true }, ofItsOwn + errAway.Error(), false},
@@ -265,16 +271,17 @@ func TestKeysThatCannotBeShared(t *testing.T) {
 				t.Errorf("trouble %+v, want %q, copy the file: %v", troubles, tt.message, tt.copied)
 			}
 			if said := strings.Contains(h.log.String(), strings.TrimSuffix(tt.message, ": ")); tt.copied && !said {
-				t.Errorf("the log does not say so: %s", &h.log)
+				t.Errorf("the log lacks the trouble: %s", &h.log)
 			}
 			if same := h.keys.TokenKey.Text() == first.keys.TokenKey.Text(); same != tt.used {
-				t.Errorf("the key of tokens is the shared one: %v", same)
+				t.Errorf("the key of tokens is shared: %v", same)
 			}
 		})
 	}
 }
 
-// What is wrong with the shared keys is told once each time, and until it is mended.
+// TestFollowTells checks that each failure to read the shared keys is logged once and reported
+// until it is over.
 func TestFollowTells(t *testing.T) {
 	_, h := newPair(t)
 	h.start()
@@ -289,14 +296,15 @@ func TestFollowTells(t *testing.T) {
 			}
 		}
 		if said := strings.Count(h.log.String(), "level=ERROR"); said != times {
-			t.Errorf("said %d times after %d: %s", said, times, &h.log)
+			t.Errorf("%d errors logged after %d failures: %s", said, times, &h.log)
 		}
 		h.shelf.text = sound
 		h.mustRestart(false)
 	}
 }
 
-// What other hosts share does not replace a good identity authority by a broken one.
+// TestSharedIdentityThatIsDamaged checks that a damaged shared identity authority does not
+// replace a good one.
 func TestSharedIdentityThatIsDamaged(t *testing.T) {
 	first, second := newPair(t)
 	second.open()
@@ -313,7 +321,7 @@ func TestSharedIdentityThatIsDamaged(t *testing.T) {
 	}
 }
 
-// What the start cannot do without is an error.
+// TestShareFails checks that Share fails without what a start needs.
 func TestShareFails(t *testing.T) {
 	broken := errors.New("the note is damaged")
 	for _, tt := range []struct {
@@ -321,24 +329,25 @@ func TestShareFails(t *testing.T) {
 		harm func(h *host)
 		want func(err error) bool
 	}{
-		{"no file of the key", func(h *host) { h.key += ".none" }, func(err error) bool {
+		{"no key file", func(h *host) { h.key += ".none" }, func(err error) bool {
 			return errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(err.Error(), "store.key: ")
 		}},
-		{"what the host remembers of the keys", func(h *host) { h.set(keysNote, "{") }, func(err error) bool { return err != nil }},
-		{"the key of ssh host certificates", func(h *host) { h.unreadable = broken }, func(err error) bool { return errors.Is(err, broken) }},
+		{"a damaged note of the shared keys", func(h *host) { h.set(keysNote, "{") }, func(err error) bool { return err != nil }},
+		{"a key of ssh host certificates that cannot be read", func(h *host) { h.unreadable = broken }, func(err error) bool { return errors.Is(err, broken) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, h := newPair(t)
 			tt.harm(h)
 			h.open()
 			if err := h.shareKeys(t.Context()); !tt.want(err) {
-				t.Errorf("it is %v", err)
+				t.Errorf("error %v", err)
 			}
 		})
 	}
 }
 
-// A host shares keys only where the configuration has etcd and a file for that.
+// TestShareOnlyIfConfigured checks that a host shares keys only if the configuration has etcd
+// and a key file.
 func TestShareOnlyIfConfigured(t *testing.T) {
 	h := newHost(t, &shelf{}, newKeyFile(t))
 	h.cfg.Store.Key = h.key
@@ -346,11 +355,12 @@ func TestShareOnlyIfConfigured(t *testing.T) {
 	if err := h.keys.Share(t.Context(), h.cfg, func(context.Context) error { return errors.New("refreshed") }); err != nil || h.keys.Shared() {
 		t.Errorf("shared %v without etcd: %v", h.keys.Shared(), err)
 	}
-	h.keys.Follow(t.Context()) // returns, since there is nothing to follow
+	h.keys.Follow(t.Context()) // returns at once: there is nothing to follow
 	h.mustTell("", "")
 }
 
-// A start waits a moment for an etcd that does not answer, and each later try a bit longer.
+// TestSharingIsBounded checks that a start waits only briefly for an etcd that does not
+// answer, and each later try a bit longer.
 func TestSharingIsBounded(t *testing.T) {
 	h := newHost(t, &shelf{mute: true}, newKeyFile(t))
 	h.open()
@@ -366,7 +376,7 @@ func TestSharingIsBounded(t *testing.T) {
 	})
 }
 
-// Keys are shared every five seconds, until the server ends.
+// TestFollowGoesOn checks that Follow shares keys every five seconds until the server ends.
 func TestFollowGoesOn(t *testing.T) {
 	h := newHost(t, &shelf{}, newKeyFile(t))
 	h.start()

@@ -129,8 +129,8 @@ func TestControlSocketOfAnother(t *testing.T) {
 	}
 }
 
-// A socket that was removed is made again at once when that is seen, and lets go of the
-// one before.
+// TestControlSocketIsMadeAgain checks that a removed socket is made again as soon as the
+// server notices, and that the former socket is closed.
 func TestControlSocketIsMadeAgain(t *testing.T) {
 	path := filepath.Join(shortDir(t), "mdserver.sock")
 	var log bytes.Buffer
@@ -147,22 +147,22 @@ func TestControlSocketIsMadeAgain(t *testing.T) {
 		l.look()
 	}
 	if !l.own() || !reachable(path) || strings.Count(log.String(), "was created again") != 1 {
-		t.Errorf("its own: %v: %s", l.own(), &log)
+		t.Errorf("is its own: %v; the log has %s", l.own(), &log)
 	}
 	if _, err := first.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the socket before is open: %v", err)
+		t.Errorf("the former socket is open: %v", err)
 	}
 	last := l.bound
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := last.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("it is open after the end: %v", err)
+		t.Errorf("the socket is open after Close: %v", err)
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("its file stays: %v", err)
+		t.Errorf("its file stays after Close: %v", err)
 	}
 	if err := l.bind(); !errors.Is(err, net.ErrClosed) || reachable(path) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("bind after Close: %v", err)
 	}
 }

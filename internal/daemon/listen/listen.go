@@ -82,7 +82,7 @@ func listenTCP(addr netip.Addr, port int, log *slog.Logger) (net.Listener, error
 	return l, nil
 }
 
-// explained tells what keeps an address from being bound, as far as it is known.
+// explained says what keeps an address from being bound, if it is known.
 func explained(err error, addr netip.Addr, port int) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -25,7 +25,7 @@ var (
 	quiet    = slog.New(slog.DiscardHandler)
 )
 
-// freePort is a port that nothing listens on.
+// freePort returns a port that nothing listens on.
 func freePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -36,7 +36,7 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// local is a configuration of a server that listens on both loopback addresses.
+// local returns the configuration of a server that listens on both loopback addresses.
 func local(t *testing.T) *config.Config {
 	t.Helper()
 	cfg := config.Default()
@@ -45,7 +45,7 @@ func local(t *testing.T) *config.Config {
 	return cfg
 }
 
-// dial connects and closes.
+// dial connects and closes the connection.
 func dial(network, address string) error {
 	conn, err := net.DialTimeout(network, address, 10*time.Second)
 	if err == nil {
@@ -54,7 +54,8 @@ func dial(network, address string) error {
 	return err
 }
 
-// All sockets are open at once, listen_address first, and gone together.
+// TestOpen checks that all sockets are open at once, listen_address first, and are all gone
+// after Close.
 func TestOpen(t *testing.T) {
 	cfg := local(t)
 	all, err := Open(cfg, quiet)
@@ -89,7 +90,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// What cannot be opened leaves nothing open.
+// TestOpenFails checks that Open leaves nothing open if it fails.
 func TestOpenFails(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -123,10 +124,10 @@ func TestOpenFails(t *testing.T) {
 			_, err = Open(cfg, quiet)
 			want := strings.NewReplacer("PORT", fmt.Sprint(cfg.Server.Port), "SOCKET", cfg.Server.Socket).Replace(tt.want)
 			if err == nil || !strings.HasPrefix(err.Error(), want) {
-				t.Errorf("%v, want %s", err, want)
+				t.Errorf("error %v, want %s", err, want)
 			}
 			if err := dial("tcp", fmt.Sprintf("127.0.0.1:%d", cfg.Server.Port)); !errors.Is(err, syscall.ECONNREFUSED) {
-				t.Errorf("the first address afterwards: %v", err)
+				t.Errorf("the first address is still open: %v", err)
 			}
 			if after, _ := os.Lstat(cfg.Server.Socket); before != nil && !os.SameFile(before, after) {
 				t.Error("what was at the control socket's path was replaced")
@@ -151,7 +152,8 @@ func TestExplained(t *testing.T) {
 	}
 }
 
-// An address may come later. That is worth a warning, unless it is one that each host has.
+// TestListenBeforeTheAddressIsThere checks that an address may come later, with a warning
+// unless every host has it.
 func TestListenBeforeTheAddressIsThere(t *testing.T) {
 	for addr, warned := range map[string]bool{"192.0.2.7": true, "2001:db8::7": true, "127.0.0.1": false, "127.0.0.7": false, "0.0.0.0": false, "::": false, "::1": false} {
 		var log bytes.Buffer
@@ -167,7 +169,7 @@ func TestListenBeforeTheAddressIsThere(t *testing.T) {
 	}
 }
 
-// option is a socket's option.
+// option returns the value of a socket's option.
 func option(t *testing.T, l *net.TCPListener, level, name int) int {
 	t.Helper()
 	raw, err := l.SyscallConn()
@@ -181,8 +183,8 @@ func option(t *testing.T, l *net.TCPListener, level, name int) int {
 	return value
 }
 
-// Each socket is one of plain TCP and tells how its connections came. That of all IPv6
-// addresses takes IPv4, too.
+// TestBindTCP checks that sockets use plain TCP and tell the interface of a connection, and
+// that the socket on all IPv6 addresses takes IPv4, too.
 func TestBindTCP(t *testing.T) {
 	for addr, families := range map[string][]string{"127.0.0.1": {"127.0.0.1"}, "::1": {"::1"}, "0.0.0.0": {"127.0.0.1"}, "::": {"127.0.0.1", "::1"}} {
 		l, err := bindTCP(netip.MustParseAddr(addr), 0)
@@ -200,14 +202,14 @@ func TestBindTCP(t *testing.T) {
 			t.Errorf("%s: the protocol is %d", addr, protocol)
 		}
 		if option(t, l, unix.SOL_IP, unix.IP_PKTINFO) != 1 {
-			t.Errorf("%s: its connections do not tell their interface", addr)
+			t.Errorf("%s: the socket does not tell the interface of a connection", addr)
 		}
 		_ = l.Close()
 	}
 }
 
-// After the last calls a new connection gets no answer, so that its client asks again,
-// and those that are there go on.
+// TestLastCalls checks that after LastCalls a new connection gets no answer, so that its
+// client tries again, while the connections that are there go on.
 func TestLastCalls(t *testing.T) {
 	linkLocal := listenScoped(netip.MustParseAddr("fe80::1%lo"), 0, quiet)
 	if linkLocal.socket() == nil {
@@ -225,7 +227,7 @@ func TestLastCalls(t *testing.T) {
 	}
 	defer early.Close()
 	if filtered(t, linkLocal.socket()) {
-		t.Error("the link-local address takes no new connections from the start")
+		t.Error("the link-local address takes no connections before LastCalls")
 	}
 	all.LastCalls(quiet)
 	conn, err := net.DialTimeout("tcp", plain.Addr().String(), 200*time.Millisecond)
@@ -243,15 +245,15 @@ func TestLastCalls(t *testing.T) {
 	got := make([]byte, len("question"))
 	_ = accepted.SetReadDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.ReadFull(accepted, got); err != nil || string(got) != "question" {
-		t.Errorf("a connection that was there: %q, %v", got, err)
+		t.Errorf("a connection from before got %q, %v", got, err)
 	}
 	if !filtered(t, linkLocal.socket()) {
-		t.Error("the link-local address takes new connections")
+		t.Error("the link-local address takes connections after LastCalls")
 	}
 }
 
-// filtered reports whether a socket has a filter. The kernel refuses to give one out to
-// a number alone: socket(7), SO_GET_FILTER.
+// filtered reports whether a socket has a filter. The kernel returns an error for a filter
+// that does not fit into an int: see SO_GET_FILTER in socket(7).
 func filtered(t *testing.T, l *net.TCPListener) bool {
 	t.Helper()
 	raw, err := l.SyscallConn()

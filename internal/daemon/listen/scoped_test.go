@@ -32,8 +32,8 @@ func TestScopedListenerWaitsForItsInterface(t *testing.T) {
 	}
 }
 
-// A socket is kept as long as its interface is the same one, and made again when that was
-// made again.
+// TestScopedListenerFollowsItsInterface checks that a socket is kept while its interface stays
+// the same, and made again when the interface was made again.
 func TestScopedListenerFollowsItsInterface(t *testing.T) {
 	s := listenScoped(netip.MustParseAddr("fe80::1%lo"), 0, slog.New(slog.DiscardHandler))
 	first, err := s.listener()
@@ -41,48 +41,50 @@ func TestScopedListenerFollowsItsInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again, err := s.listener(); err != nil || again != first || s.socket() != first {
-		t.Errorf("of the same interface: another socket, %v", err)
+		t.Errorf("another socket for the same interface, %v", err)
 	}
 	if addr := first.Addr().(*net.TCPAddr); addr.Zone != "lo" || !addr.IP.Equal(net.ParseIP("fe80::1")) {
 		t.Errorf("it listens on %s", addr)
 	}
-	s.index = 1 << 20 // the interface that it is bound to has another number now
+	s.index = 1 << 20 // as if the interface had been made again, with another number
 	second, err := s.listener()
 	if err != nil || second == first {
-		t.Fatalf("of another interface: the same socket, %v", err)
+		t.Fatalf("the same socket for another interface, %v", err)
 	}
 	if _, err := first.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("the socket before is open: %v", err)
+		t.Errorf("the former socket is open: %v", err)
 	}
 	if again, err := s.listener(); err != nil || again != second {
-		t.Errorf("of the interface that is there: another socket, %v", err)
+		t.Errorf("another socket for the interface that is there, %v", err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 	if _, err := second.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("it is open after the end: %v", err)
+		t.Errorf("the socket is open after Close: %v", err)
 	}
 	if _, err := s.listener(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("after the end: %v", err)
+		t.Errorf("listener after Close: %v", err)
 	}
 }
 
-// An interface that is gone takes its socket along.
+// TestScopedListenerLosesItsInterface checks that a socket is closed when its interface is
+// gone.
 func TestScopedListenerLosesItsInterface(t *testing.T) {
 	s := listenScoped(netip.MustParseAddr("fe80::1%lo"), 0, slog.New(slog.DiscardHandler))
 	defer s.Close()
 	bound := s.socket()
 	s.addr = s.addr.WithZone("nosuch0")
 	if _, err := s.listener(); err == nil || s.socket() != nil {
-		t.Errorf("it has a socket: %v", err)
+		t.Errorf("it still has a socket: %v", err)
 	}
 	if _, err := bound.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the socket is open: %v", err)
 	}
 }
 
-// A link-local address waits for its interface, with a warning.
+// TestListenOnALinkLocalAddress checks that a link-local address waits for its interface, with
+// a warning.
 func TestListenOnALinkLocalAddress(t *testing.T) {
 	for zone, warned := range map[string]bool{"lo": false, "nosuch0": true} {
 		var log bytes.Buffer

@@ -35,8 +35,8 @@ func TestReportAddress(t *testing.T) {
 	}
 }
 
-// Guests are asked to report to the server's address and port, if the configuration
-// says so and they can reach it.
+// TestReportParts checks that guests are asked to report to the server's address and port, if
+// the configuration says so and they can reach it.
 func TestReportParts(t *testing.T) {
 	dual, none := instance.Instance{IPv4: netip.MustParseAddr("10.122.0.10")}, instance.Instance{}
 	for _, tt := range []struct {

@@ -30,8 +30,7 @@ import (
 	"mdserver/internal/userdata"
 )
 
-// server is a router with one guest, "web". What is posted, reported and rendered is
-// noted.
+// server is a router with one guest, "web". It notes what is posted, reported and rendered.
 type server struct {
 	*Router
 	t        *testing.T
@@ -40,13 +39,13 @@ type server struct {
 	tokens   imds.Counts
 	timeline *timeline.Log
 	rendered []string
-	handler  http.Handler // what every request goes through first
+	handler  http.Handler // gets every request first
 }
 
 const fromWeb, fromHost, fromNobody = "10.122.0.10", "127.0.0.1", "10.122.200.200"
 
-// newServer is the server of a configuration: the text comes behind the keys of
-// [mdserver] that say where things are. Templates are files in DIR by their names.
+// newServer returns a server whose configuration is text after the keys of [mdserver] that
+// name its files. templates go into DIR under their names.
 func newServer(t *testing.T, text string, templates map[string]string) *server {
 	t.Helper()
 	s := &server{t: t, dir: t.TempDir(), timeline: timeline.New(nil, slog.New(slog.DiscardHandler))}
@@ -69,7 +68,7 @@ func newServer(t *testing.T, text string, templates map[string]string) *server {
 	return s
 }
 
-// authority is made once, which takes a while.
+// authority returns an identity authority. It makes it once, since that takes a while.
 var authority = sync.OnceValue(func() *identity.Authority {
 	dir, err := os.MkdirTemp("", "identity-")
 	if err != nil {
@@ -87,19 +86,20 @@ func (s *server) ask(from, method, path string, headers ...string) *httptest.Res
 	return frontendtest.AskWith(s.handler, from, method, path, headers...)
 }
 
-// boot is what is on record of the guest's boot.
+// boot returns the record of the guest's boot.
 func (s *server) boot() api.Boot {
 	boot, _ := s.timeline.Whole(s.guest.UUID)
 	return boot
 }
 
-// Each path has its handler, and what only this host may do is refused to others.
+// TestRoutes checks that each path has its handler, and that others are refused what only this
+// host may do.
 func TestRoutes(t *testing.T) {
 	s := newServer(t, "upload = local\n[service]\nname = our cloud\nlocation = rack 4\n", map[string]string{"base.yaml": "#cloud-config\n"})
 	for _, tt := range []struct {
 		from, method, path string
 		status             int
-		text               string // that the answer has
+		text               string // text in the answer
 	}{
 		{fromWeb, "GET", "/latest/meta-data/instance-id", 200, s.guest.ID},
 		{fromWeb, "HEAD", "/latest/meta-data/instance-id", 200, ""},
@@ -142,7 +142,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// An upload that is refused says how to do it.
+// TestUploadRefused checks that the refusal of an upload says how to upload.
 func TestUploadRefused(t *testing.T) {
 	for from, want := range map[string]string{
 		"socket": "mdserver.upload is socket; send it as root, use `mdserver instance add FILE`",
@@ -155,7 +155,7 @@ func TestUploadRefused(t *testing.T) {
 	}
 }
 
-// All that a guest is served needs a token, if tokens are required, but for reports and
+// TestTokens checks which paths need a token if tokens are required: reports do not, nor does
 // what the configuration exempts.
 func TestTokens(t *testing.T) {
 	const token = "X-aws-ec2-metadata-token: "
@@ -191,7 +191,8 @@ func TestIMDSSettings(t *testing.T) {
 	}
 }
 
-// Requests for other servers are refused: a page in a guest's browser may have sent them.
+// TestServedHosts checks that requests for other servers are refused: a page in a guest's
+// browser may have sent them.
 func TestServedHosts(t *testing.T) {
 	s := newServer(t, "listen_address = 10.122.0.1\nlisten_address6 = fd00:122::1\naccept_hosts = metadata.example.org\n[service]\nhostname = kvm1.example.net\n", nil)
 	for host, served := range map[string]bool{
@@ -224,7 +225,7 @@ func TestServiceInfo(t *testing.T) {
 	}
 }
 
-// What a guest is given is on record, by what it asked for.
+// TestRecord checks that the user-data and vendor-data that a guest gets are recorded as such.
 func TestRecord(t *testing.T) {
 	const user, vendor = "#cloud-config\nusers: []\n", "#cloud-config\nntp: {}\n"
 	templates := map[string]string{"base.yaml": user, "vendor.yaml": vendor}
@@ -250,7 +251,7 @@ func TestRecord(t *testing.T) {
 		}
 		hash := boot.Userdata + boot.Vendordata
 		if content, err := s.timeline.Content(hash); hash != "" && (err != nil || string(content) != w.Body.String()) {
-			t.Errorf("%s by %s: %q on record, and given was %q (%v)", tt.path, tt.agent, content, w.Body, err)
+			t.Errorf("%s by %s: recorded %q, but served %q (%v)", tt.path, tt.agent, content, w.Body, err)
 		}
 		if reporting := strings.Contains(w.Body.String(), "mdserver/report"); reporting != (strings.HasPrefix(tt.agent, "Cloud") && !strings.HasSuffix(tt.path, "/user_data") && tt.path != "/nocloud/user-data") {
 			t.Errorf("%s by %s asks for reports: %v", tt.path, tt.agent, reporting)
@@ -261,7 +262,8 @@ func TestRecord(t *testing.T) {
 	}
 }
 
-// What could not be made is on record with the line that is to blame.
+// TestRecordOfFailures checks that the record names the template line that made a document
+// fail.
 func TestRecordOfFailures(t *testing.T) {
 	s := newServer(t, "", map[string]string{"base.yaml": "#cloud-config\n{{missing}}\n"})
 	if w := s.ask(fromWeb, "GET", "/latest/user-data"); w.Code < 500 {
@@ -274,7 +276,8 @@ func TestRecordOfFailures(t *testing.T) {
 	}
 }
 
-// A request that was cancelled, and nothing to serve, are no signs of the guest.
+// TestRecordOfNothing checks that a cancelled request, or one with nothing to serve, is not
+// recorded as served or failed.
 func TestRecordOfNothing(t *testing.T) {
 	guest := instance.Instance{UUID: uuid.UUID{15: 1}}
 	for name, tt := range map[string]struct {
@@ -292,7 +295,7 @@ func TestRecordOfNothing(t *testing.T) {
 		r := recorder{record: timeline.New(nil, slog.New(slog.DiscardHandler))}
 		given, err := r.note(&guest, timeline.VendordataDocument, userdata.Rendered{Body: []byte(tt.body), Hash: "hash", Template: "base.yaml"}, tt.err)
 		if string(given.Body) != tt.body || !errors.Is(err, tt.err) {
-			t.Errorf("%s: it gives %q, %v", name, given.Body, err)
+			t.Errorf("%s: note returned %q, %v", name, given.Body, err)
 		}
 		boot, _ := r.record.Whole(guest.UUID)
 		failures := 0
@@ -302,7 +305,7 @@ func TestRecordOfNothing(t *testing.T) {
 			}
 		}
 		if failures != tt.entries || (boot.Vendordata == "hash") != tt.served {
-			t.Errorf("%s: on record is %+v", name, boot)
+			t.Errorf("%s: the record is %+v", name, boot)
 		}
 	}
 }

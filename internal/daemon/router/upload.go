@@ -30,8 +30,8 @@ func (u uploads) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.take(source, w, r)
 }
 
-// source tells what a definition is registered by, or why it is not taken. notRoot is nil
-// if root has sent it.
+// source returns what a definition is registered by, or why it is not taken. notRoot is nil if
+// root sent it.
 func (u uploads) source(notRoot error) (string, error) {
 	switch {
 	case u.from == "socket":
@@ -59,8 +59,7 @@ func sentByRoot(r *http.Request) error {
 	return checkSender(conn)
 }
 
-// checkSender returns nil if the process at the other end of a connection may be taken
-// for root.
+// checkSender returns nil if the process at the other end of a connection counts as root.
 func checkSender(conn net.Conn) error {
 	uid, err := sockdiag.Sender(conn)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 	"mdserver/internal/instance"
 )
 
-// Who may upload is what the configuration says, and what root uploads is told apart.
+// TestUploadSource checks that the configuration decides who may upload, and that uploads by
+// root are told apart.
 func TestUploadSource(t *testing.T) {
 	user := errors.New("the sender runs as user 1000")
 	for _, tt := range []struct {
@@ -48,17 +49,19 @@ func TestCheckUser(t *testing.T) {
 	}
 }
 
-// A sender that the kernel does not know is not root, although root's number is 0.
+// TestUnknownSender checks that a sender that the kernel does not know is not taken for root,
+// whose number is 0.
 func TestUnknownSender(t *testing.T) {
 	ours, theirs := net.Pipe()
 	defer ours.Close()
 	defer theirs.Close()
 	if err := checkSender(ours); err == nil || !strings.HasPrefix(err.Error(), "the sender's user is not known: ") {
-		t.Errorf("it is %v", err)
+		t.Errorf("error %v", err)
 	}
 }
 
-// The kernel tells who is behind a connection: here, the user that the server runs as.
+// TestUploadByConnection checks that the kernel names the sender of a connection, here the
+// user that the server runs as.
 func TestUploadByConnection(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

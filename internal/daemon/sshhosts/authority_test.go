@@ -25,10 +25,10 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-// lifetime is how long certificates are valid here.
+// lifetime is how long certificates are valid in these tests.
 const lifetime = 48 * time.Hour
 
-// server opens hosts on notes that other servers may share. Its guests are on the network
+// server opens hosts with notes that other servers may share. Its guests are on the network
 // mds.
 func server(t *testing.T, lab *inventorytest.Lab, notes hostkeys.Notes) (*Hosts, *strings.Builder) {
 	t.Helper()
@@ -60,8 +60,8 @@ func publicKey(t *testing.T, n byte) ssh.PublicKey {
 	return signer.PublicKey()
 }
 
-// Servers that share a database sign with the key that one of them has made last, at the
-// latest a minute later. Clients trust the key before as long as its certificates.
+// TestAuthorityOfAnotherServer checks that servers that share a database sign with the newest
+// key within a minute, and that clients trust the former key as long as its certificates.
 func TestAuthorityOfAnotherServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab, notes := inventorytest.New(t), storetest.NewMemory()
@@ -79,7 +79,7 @@ func TestAuthorityOfAnotherServer(t *testing.T) {
 			t.Fatalf("before %+v, afterwards %+v", before, after)
 		}
 		if end := after.Former[0].Until; end.Before(rotated.Add(lifetime)) || end.After(rotated.Add(lifetime+24*time.Hour)) {
-			t.Errorf("the key before is trusted until %s", end)
+			t.Errorf("the former key is trusted until %s", end)
 		}
 		if want := `msg="another key signs ssh host certificates" fingerprint=` + after.Fingerprint; !strings.Contains(oneLog.String(), want) {
 			t.Errorf("the log has %s", oneLog)
@@ -101,7 +101,8 @@ func TestAuthorityOfAnotherServer(t *testing.T) {
 	})
 }
 
-// What a guest reports is kept when the server stops, and goes with the guest.
+// TestReports checks that what a guest reports is kept when the server stops, and is removed
+// with the guest.
 func TestReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab, notes := inventorytest.New(t), storetest.NewMemory()
@@ -144,7 +145,7 @@ func TestReports(t *testing.T) {
 
 var errBroken = errors.New("the disk is broken")
 
-// broken are notes that cannot be used.
+// broken stands in for notes in a database that fails.
 type broken struct {
 	*storetest.Memory
 	down bool
@@ -164,7 +165,7 @@ func (b *broken) SetNote(ctx context.Context, key, text string) error {
 	return b.Memory.SetNote(ctx, key, text)
 }
 
-// A database that fails is told of, and changes nothing.
+// TestBrokenDatabase checks that a failing database is reported and changes no key.
 func TestBrokenDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab, notes := inventorytest.New(t), &broken{Memory: storetest.NewMemory()}

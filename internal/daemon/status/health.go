@@ -34,8 +34,8 @@ func (r *Reporter) Health() []health.Part {
 	return r.monitor.Observe(time.Now(), append(names, served...), append(r.hostTrouble(cfg), troubles...))
 }
 
-// networkParts names the parts that the networks are, and what is wrong with them. ports
-// tells what port security lacks on a network.
+// networkParts lists the names of the networks as parts, and what is wrong with them. ports
+// returns what port security lacks on a network.
 func networkParts(served []networks.Status, ports func(network string) string) (names []string, found []health.Trouble) {
 	for _, n := range served {
 		name := "network " + n.Network.Name
@@ -122,7 +122,7 @@ func (r *Reporter) Line(addresses string) string {
 	return line(r.parts.Inventory.Snapshot().Len(), addresses, api.Status{Health: r.Health()}.Trouble())
 }
 
-// line names the first of all troubles only.
+// line returns a status line. It names only the first trouble, and counts the others.
 func line(guests int, addresses string, trouble []health.Trouble) string {
 	line := fmt.Sprintf("serving %d guests on %s", guests, addresses)
 	switch len(trouble) {

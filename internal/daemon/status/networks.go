@@ -26,8 +26,8 @@ func (r *Reporter) networkStatus(guests *inventory.Snapshot) []api.Network {
 	return list
 }
 
-// describe tells what a network is, what serves it, which addresses it has for guests, and
-// what is enforced and what is wrong there.
+// describe reports on a network: what serves it, its addresses for guests, what is enforced
+// there, and what is wrong.
 func describe(served networks.Status, ranges []instance.AddrRange, ports api.PortSecurity) api.Network {
 	is := served.Network
 	n := api.Network{
@@ -80,7 +80,8 @@ func population(guests *inventory.Snapshot, name string, counts func(netip.Addr)
 	return count, used
 }
 
-// counted tells which addresses of a network count: all, or this host's alone.
+// counted returns which addresses of a network count: all of them, or with perHost only those
+// in ranges.
 func counted(perHost bool, ranges []instance.AddrRange) func(netip.Addr) bool {
 	return func(addr netip.Addr) bool { return !perHost || inRanges(ranges, addr) }
 }

@@ -12,7 +12,8 @@ import (
 	"mdserver/internal/networks"
 )
 
-// A network is told with what serves it, and with its own scope and families.
+// TestDescribe checks that a network is described with what serves it, and with its own scope
+// and families.
 func TestDescribe(t *testing.T) {
 	mds := instance.Network{Name: "mds", Bridge: "br-mds", IPv4: netip.MustParsePrefix("10.0.0.0/28"), IPv6: netip.MustParsePrefix("fd00::/64"), Domain: "example.net"}
 	perHost := instance.Network{Name: "lan", IPv6: netip.MustParsePrefix("fd01::/64"), PerHost: true}
@@ -36,7 +37,8 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// libvirt's leases bound the free addresses, where they are limited.
+// TestFree checks that libvirt's leases bound the number of free addresses, if leases are
+// limited.
 func TestFree(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -56,7 +58,8 @@ func TestFree(t *testing.T) {
 	}
 }
 
-// What a network's server tells comes before what port security lacks.
+// TestNetworkTrouble checks that trouble with a network's server is reported before what port
+// security lacks.
 func TestNetworkTrouble(t *testing.T) {
 	for _, tt := range []struct{ served, enforced, want string }{
 		{"", "", ""},
@@ -70,8 +73,8 @@ func TestNetworkTrouble(t *testing.T) {
 	}
 }
 
-// A guest is counted on each of its networks, and an address where it counts. An address
-// of IPv6 is not one of those that can run short.
+// TestPopulation checks that a guest counts on each of its networks, and that only IPv4
+// addresses count as used, and only those that counts selects.
 func TestPopulation(t *testing.T) {
 	lab := inventorytest.New(t, inventorytest.WithIPv6, func(o *inventory.Options) {
 		o.Networks = append(o.Networks, instance.Network{Name: "lan", IPv4: netip.MustParsePrefix("10.1.0.0/28")})
@@ -90,7 +93,7 @@ func TestPopulation(t *testing.T) {
 		{"a guest's further network", "lan", all, 1, 1},
 		{"another network", "none", all, 0, 0},
 		{"no address counts", "mds", func(netip.Addr) bool { return false }, 2, 0},
-		{"those of IPv4", "mds", netip.Addr.Is4, 2, 2},
+		{"IPv4 addresses count", "mds", netip.Addr.Is4, 2, 2},
 	} {
 		if guests, used := population(lab.Snapshot(), tt.network, tt.counts); guests != tt.guests || used != tt.used {
 			t.Errorf("%s: %d guests, %d addresses; want %d and %d", tt.name, guests, used, tt.guests, tt.used)
@@ -98,7 +101,8 @@ func TestPopulation(t *testing.T) {
 	}
 }
 
-// Where each host has a range of its own, the addresses of other hosts do not count.
+// TestCounted checks that addresses of other hosts do not count if each host has a range of
+// its own.
 func TestCounted(t *testing.T) {
 	ranges := []instance.AddrRange{inventorytest.Addrs("10.0.0.2", "10.0.0.4"), inventorytest.Addrs("10.0.0.8", "10.0.0.14")}
 	for addr, want := range map[string]bool{"10.0.0.1": false, "10.0.0.2": true, "10.0.0.5": false, "10.0.0.14": true, "10.0.0.15": false} {
@@ -111,7 +115,7 @@ func TestCounted(t *testing.T) {
 	}
 }
 
-// The dnsmasq of the status is that of the first network that has one.
+// TestFirstDnsmasq checks that the status shows the dnsmasq of the first network that has one.
 func TestFirstDnsmasq(t *testing.T) {
 	one, other := api.Dnsmasq{Mode: api.DnsmasqChild, PID: 1}, api.Dnsmasq{Mode: api.DnsmasqChild, PID: 2}
 	for _, tt := range []struct {
@@ -120,8 +124,8 @@ func TestFirstDnsmasq(t *testing.T) {
 		want     api.Dnsmasq
 	}{
 		{"no network", nil, api.Dnsmasq{Mode: api.DnsmasqOff}},
-		{"libvirt's alone", []api.Network{{}}, api.Dnsmasq{Mode: api.DnsmasqOff}},
-		{"the second and the third", []api.Network{{}, {Dnsmasq: &one}, {Dnsmasq: &other}}, one},
+		{"only a network of libvirt", []api.Network{{}}, api.Dnsmasq{Mode: api.DnsmasqOff}},
+		{"on the second and the third network", []api.Network{{}, {Dnsmasq: &one}, {Dnsmasq: &other}}, one},
 	} {
 		if got := firstDnsmasq(tt.networks); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)

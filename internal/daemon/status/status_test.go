@@ -33,14 +33,14 @@ import (
 	"mdserver/internal/portsecurity"
 )
 
-// site is a server that does not run, and what it reports.
+// site is a server that does not run, with its Reporter.
 type site struct {
 	*Reporter
 	cfg *config.Config
 	lab *inventorytest.Lab
 }
 
-// newSite makes a server whose database is in a directory of its own.
+// newSite makes a server with its database in a new directory.
 func newSite(t *testing.T, change ...func(*inventory.Options)) site {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,8 +68,8 @@ func newSite(t *testing.T, change ...func(*inventory.Options)) site {
 	})}
 }
 
-// troubles are the parts that are in trouble, but for the host's clock, with the first
-// message of each.
+// troubles returns the first message of each part that is in trouble. It leaves out the clock,
+// which is the host's.
 func (s site) troubles() map[string]string {
 	found := map[string]string{}
 	for _, part := range s.Health() {
@@ -80,7 +80,7 @@ func (s site) troubles() map[string]string {
 	return found
 }
 
-// A server that is sound names all its parts.
+// TestSoundServer checks that a sound server names all its parts and no trouble.
 func TestSoundServer(t *testing.T) {
 	s := newSite(t)
 	var names []string
@@ -95,7 +95,8 @@ func TestSoundServer(t *testing.T) {
 	}
 }
 
-// The trouble of each part reaches the health, and ends with its cause.
+// TestTroubleOfEachPart checks that the health shows the trouble of each part, until its cause
+// is gone.
 func TestTroubleOfEachPart(t *testing.T) {
 	t.Run("exporter", func(t *testing.T) {
 		s := newSite(t)
@@ -105,7 +106,7 @@ func TestTroubleOfEachPart(t *testing.T) {
 		}
 		defer taken.Close()
 		if err := s.parts.Exporter.Set([]netip.AddrPort{taken.Addr().(*net.TCPAddr).AddrPort()}); err == nil {
-			t.Fatal("an address that another program has is served")
+			t.Fatal("Set serves an address that another program has")
 		}
 		if found := s.troubles(); len(found) != 1 || !strings.HasPrefix(found["metrics"], "metrics.listen: listen tcp "+taken.Addr().String()) {
 			t.Errorf("with an address that another program has: %q", found)
@@ -167,7 +168,7 @@ func TestTroubleOfEachPart(t *testing.T) {
 		}
 		s.cfg.Server.LogFile = "" // another configuration
 		if found := s.troubles(); len(found) > 0 {
-			t.Errorf("of a log file that is not used: %q", found)
+			t.Errorf("a log file that is not used is in trouble: %q", found)
 		}
 	})
 	t.Run("network", func(t *testing.T) {
@@ -188,7 +189,8 @@ func TestTroubleOfEachPart(t *testing.T) {
 	})
 }
 
-// Each directory that the server writes to is looked at, and so are records set aside.
+// TestDiskTrouble checks that each directory that the server writes to is examined, and that
+// records set aside are reported.
 func TestDiskTrouble(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"db", "first", "second"} {
@@ -214,7 +216,7 @@ func TestDiskTrouble(t *testing.T) {
 		name   string
 		change func(*config.Config)
 		part   string
-		want   string // "": none
+		want   string // message of the trouble; "" for none
 	}{
 		{"all is there", func(*config.Config) {}, "", ""},
 		{"no directory of the database", func(c *config.Config) { c.Server.Database = missing + "/mdserver.db" }, "disk", "the directory " + missing + " is missing"},
@@ -236,7 +238,7 @@ func TestDiskTrouble(t *testing.T) {
 	}
 }
 
-// The line of systemd names the worst trouble, and tells how many more there are.
+// TestLine checks that systemd's status line names the worst trouble and counts the others.
 func TestLine(t *testing.T) {
 	full := health.Trouble{Part: "disk", State: health.Wrong, Message: "full"}
 	skewed := health.Trouble{Part: "clock", State: health.Warning, Message: "set back"}
@@ -262,7 +264,7 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// The status has what each part reports.
+// TestStatus checks that the status has what each part reports.
 func TestStatus(t *testing.T) {
 	s := newSite(t, func(o *inventory.Options) {
 		o.Withheld = []storage.Withheld{{UUID: inventorytest.UID(9), Name: "lost", File: "aside"}}
@@ -303,6 +305,6 @@ func TestStatus(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if got.Networks[0].Dnsmasq == nil || len(got.Health) == 0 {
-		t.Errorf("nothing is told of dnsmasq or of the health: %+v", got)
+		t.Errorf("the status lacks dnsmasq or the health: %+v", got)
 	}
 }

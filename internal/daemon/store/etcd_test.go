@@ -27,12 +27,13 @@ import (
 	"mdserver/internal/sealed"
 )
 
-// What etcdstore notes in a database that is the cache of an inventory in etcd.
+// inventoryNote and hostNote are notes that etcdstore keeps in a database that caches an
+// inventory in etcd.
 const inventoryNote, hostNote = "etcd/inventory", "etcd/writer"
 
 func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// etcdConfig is a configuration of a host in a directory of its own.
+// etcdConfig returns the configuration of a host with a new directory.
 func etcdConfig(t *testing.T, backend string) *config.Config {
 	t.Helper()
 	dir, cfg := t.TempDir(), config.Default()
@@ -45,7 +46,7 @@ func guest(n byte, hostID string) instance.Instance {
 	return instance.Instance{ID: "i-" + string('0'+rune(n)), Name: "guest" + string('0'+rune(n)), UUID: uuid.UUID{15: n}, Home: instance.Home{HostID: hostID}}
 }
 
-// fill writes guests and notes into the database of a host.
+// fill writes guests and notes into a host's database.
 func fill(t *testing.T, cfg *config.Config, notes map[string]string, guests ...instance.Instance) {
 	t.Helper()
 	database, err := boltstore.Open(cfg.Server.Database, discard())
@@ -82,8 +83,7 @@ func names(t *testing.T, s *Store) string {
 	return strings.Join(list, " ")
 }
 
-// mustHaveFormer looks for the backup that is made before a host changes over to a
-// backend.
+// mustHaveFormer checks the backup that a host makes before it changes to another backend.
 func mustHaveFormer(t *testing.T, cfg *config.Config, to string, guests int) {
 	t.Helper()
 	path := migrate.Former(cfg.Server.Database, to)
@@ -106,7 +106,7 @@ func mustHaveNoFormer(t *testing.T, cfg *config.Config, to string) {
 	}
 }
 
-// A cache of etcd becomes the database of this host alone.
+// TestLeaveEtcd checks that a cache of etcd becomes the database of this host alone.
 func TestLeaveEtcd(t *testing.T) {
 	cache := map[string]string{inventoryNote: "inventory", hostNote: "me", "note": "kept"}
 	for _, tt := range []struct {
@@ -114,13 +114,13 @@ func TestLeaveEtcd(t *testing.T) {
 		notes   map[string]string
 		order   migrate.Order
 		guests  string
-		former  bool // there is a backup
-		ordered bool // the order is still there
+		former  bool // whether a backup was made
+		ordered bool // whether the order is still there
 	}{
 		{"without an order", cache, migrate.Order{}, "guest1 guest2 guest3", false, false},
 		{"as ordered", cache, migrate.Order{To: config.BackendBolt}, "guest1 guest3", true, false},
 		{"with all guests", cache, migrate.Order{To: config.BackendBolt, All: true}, "guest1 guest2 guest3", true, false},
-		{"with an order of the other way", cache, migrate.Order{To: config.BackendEtcd}, "guest1 guest2 guest3", false, false},
+		{"with an order for the other direction", cache, migrate.Order{To: config.BackendEtcd}, "guest1 guest2 guest3", false, false},
 		{"a database of its own", map[string]string{hostNote: "me", "note": "kept"}, migrate.Order{To: config.BackendEtcd}, "guest1 guest2 guest3", false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -152,7 +152,8 @@ func TestLeaveEtcd(t *testing.T) {
 	}
 }
 
-// A cache stays one, and is not held open, if it cannot be left.
+// TestLeaveEtcdFails checks that a cache that cannot be left stays a cache and is not held
+// open.
 func TestLeaveEtcdFails(t *testing.T) {
 	for name, harm := range map[string]func(cfg *config.Config) error{
 		"an order that cannot be read": func(cfg *config.Config) error {
@@ -173,7 +174,7 @@ func TestLeaveEtcdFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s, err := Open(t.Context(), cfg, discard()); err == nil {
-				t.Fatalf("it was opened with %s", names(t, s))
+				t.Fatalf("Open succeeded with %s", names(t, s))
 			}
 			database, err := boltstore.Open(cfg.Server.Database, discard())
 			if err != nil {
@@ -181,7 +182,7 @@ func TestLeaveEtcdFails(t *testing.T) {
 			}
 			defer database.Close()
 			if id, err := etcdstore.Inventory(t.Context(), database); id != "inventory" || err != nil {
-				t.Errorf("it is the cache of %q (%v)", id, err)
+				t.Errorf("it is a cache of %q (%v)", id, err)
 			}
 			if got := names(t, &Store{Inventory: database}); got != "guest1 guest2" {
 				t.Errorf("guests are %s", got)
@@ -190,7 +191,7 @@ func TestLeaveEtcdFails(t *testing.T) {
 	}
 }
 
-// Guests are brought into etcd by an order alone, and not without a backup.
+// TestJoin checks that guests move into etcd only by an order, and only with a backup.
 func TestJoin(t *testing.T) {
 	complete := migrate.Order{To: config.BackendEtcd, Prefix: "/mdserver/", Inventory: "inventory", Complete: true}
 	other, incomplete := complete, complete
@@ -225,7 +226,7 @@ func TestJoin(t *testing.T) {
 			joining, err := s.join(t.Context(), cfg, ours)
 			if !tt.joins {
 				if !errors.Is(err, migrate.ErrNoOrder) {
-					t.Errorf("it is %v", err)
+					t.Errorf("error %v", err)
 				}
 				mustHaveNoFormer(t, cfg, config.BackendEtcd)
 				return
@@ -236,13 +237,14 @@ func TestJoin(t *testing.T) {
 			mustHaveFormer(t, cfg, config.BackendEtcd, 1)
 			change, err := joining.Decide("inventory", instance.Table{})
 			if err != nil || len(change.Put) != 1 || change.Put[0].HostID != "me" || change.Put[0].Host != cfg.Store.Host {
-				t.Errorf("it brings %+v (%v)", change.Put, err)
+				t.Errorf("the host brings %+v (%v)", change.Put, err)
 			}
 		})
 	}
 }
 
-// A host keeps its ID. Guests that were copied into etcd have the one of the order.
+// TestHostID checks that a host keeps its ID, and that one without an ID takes the ID of the
+// order by which its guests were copied into etcd.
 func TestHostID(t *testing.T) {
 	for _, tt := range []struct{ name, known, ordered, want string }{
 		{"known", "known", "", "known"},
@@ -266,16 +268,16 @@ func TestHostID(t *testing.T) {
 			defer database.Close()
 			id, err := openHostID(t.Context(), cfg, database)
 			if err != nil || tt.want != "" && id != tt.want || uuid.Validate(id) != nil && tt.want == "" {
-				t.Errorf("it is %q (%v), want %q", id, err, tt.want)
+				t.Errorf("the ID is %q (%v), want %q", id, err, tt.want)
 			}
 			if again, err := openHostID(t.Context(), cfg, database); again != id || err != nil {
-				t.Errorf("it is %q later (%v)", again, err)
+				t.Errorf("the ID is %q later (%v)", again, err)
 			}
 		})
 	}
 }
 
-// A host with etcd starts without an answer of etcd.
+// TestOpenEtcd checks that a host with etcd starts before etcd answers.
 func TestOpenEtcd(t *testing.T) {
 	cfg := etcdConfig(t, config.BackendEtcd)
 	cfg.Store.Endpoints, cfg.Store.Prefix = []string{"http://127.0.0.1:1"}, "/test/"
@@ -298,7 +300,7 @@ func TestOpenEtcd(t *testing.T) {
 	}
 }
 
-// A host that moves into etcd, as ordered, and out of service there.
+// TestMoveIntoEtcd checks that a host moves into etcd as ordered, and can be drained there.
 func TestMoveIntoEtcd(t *testing.T) {
 	cluster := etcdtest.Start(t, etcdtest.Options{})
 	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
@@ -344,7 +346,7 @@ func TestMoveIntoEtcd(t *testing.T) {
 	await(ctx, t, "a host that is drained does not know it", s.Drained)
 }
 
-// await waits until something is so.
+// await waits until so returns true. otherwise is the message if it never does.
 func await(ctx context.Context, t *testing.T, otherwise string, so func() bool) {
 	t.Helper()
 	for !so() {
@@ -355,7 +357,7 @@ func await(ctx context.Context, t *testing.T, otherwise string, so func() bool) 
 	}
 }
 
-// The configuration is checked before anything is opened.
+// TestCheck checks that the configuration is checked before anything is opened.
 func TestCheck(t *testing.T) {
 	key := filepath.Join(t.TempDir(), "store.key")
 	if err := os.WriteFile(key, []byte(sealed.NewKey()+"\n"), 0o600); err != nil {
@@ -365,7 +367,7 @@ func TestCheck(t *testing.T) {
 		name    string
 		backend string
 		change  func(s *config.Store)
-		want    []string // of the error
+		want    []string // parts of the error's text
 	}{
 		{"no files", config.BackendEtcd, func(*config.Store) {}, nil},
 		{"a key", config.BackendEtcd, func(s *config.Store) { s.Key = key }, nil},
@@ -381,18 +383,18 @@ func TestCheck(t *testing.T) {
 			tt.change(&cfg.Store)
 			err := Check(cfg)
 			if (err != nil) != (tt.want != nil) {
-				t.Fatalf("it is %v", err)
+				t.Fatalf("error %v", err)
 			}
 			for _, text := range tt.want {
 				if !strings.Contains(err.Error(), text) {
-					t.Errorf("%v lacks %q", err, text)
+					t.Errorf("error %q lacks %q", err, text)
 				}
 			}
 			if err == nil {
 				return
 			}
 			if _, err := Open(t.Context(), cfg, discard()); err == nil {
-				t.Error("it was opened")
+				t.Error("Open succeeded")
 			}
 			if _, err := os.Stat(cfg.Server.Database); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("a database was made (%v)", err)
@@ -410,7 +412,7 @@ func TestHostName(t *testing.T) {
 		cfg := config.Default()
 		cfg.Store.Host = host
 		if got := HostName(cfg); got != want {
-			t.Errorf("store.host %q: it is %q, want %q", host, got, want)
+			t.Errorf("store.host %q: the name is %q, want %q", host, got, want)
 		}
 	}
 }

@@ -57,8 +57,8 @@ type Store struct {
 }
 
 // Open opens the database, and etcd with the database for what is known of it if the
-// configuration says so. A failure leaves nothing open. One that is ErrDatabase means
-// that the database cannot be used. etcd is used until ctx ends or it is closed.
+// configuration says so. A failure leaves nothing open. ErrDatabase means that the database
+// cannot be used. The connection to etcd lasts until ctx ends or CloseEtcd is called.
 func Open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*Store, error) {
 	if err := Check(cfg); err != nil {
 		return nil, err

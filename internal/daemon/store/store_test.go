@@ -49,18 +49,20 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// A first start that fails leaves nothing.
+// TestOpenWithoutDirectory checks that a first start fails if the database's directory cannot
+// be made.
 func TestOpenWithoutDirectory(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := open(t, filepath.Join(file, "mdserver.db")); err == nil || !strings.HasPrefix(err.Error(), "database: ") {
-		t.Errorf("it is %v", err)
+		t.Errorf("error %v", err)
 	}
 }
 
-// A database that another server has open is not one that cannot be used.
+// TestDatabaseInUse checks that a database that another server has open is not reported as
+// unusable.
 func TestDatabaseInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mdserver.db")
 	s, err := open(t, path)
@@ -69,7 +71,7 @@ func TestDatabaseInUse(t *testing.T) {
 	}
 	defer s.Inventory.Close()
 	if _, err := open(t, path); !errors.Is(err, boltstore.ErrInUse) || errors.Is(err, ErrDatabase) {
-		t.Errorf("it is %v", err)
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -98,7 +100,8 @@ func TestDatabaseThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// The newest backup that can be restored is named, so that it can be pasted.
+// TestRemedies checks that the error names the newest backup that can be restored, in a
+// command that can be pasted.
 func TestRemedies(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "my files")
 	path := filepath.Join(dir, "mdserver.db")
@@ -114,7 +117,7 @@ func TestRemedies(t *testing.T) {
 	for _, tt := range []struct {
 		err   error
 		texts []string
-		final bool // another start would not change it
+		final bool // another start fails in the same way
 	}{
 		{boltstore.ErrNewer, []string{"install that version again"}, true},
 		{boltstore.ErrDamaged, []string{"`mdserver database salvage`", restore, anew}, true},
@@ -123,7 +126,7 @@ func TestRemedies(t *testing.T) {
 	} {
 		err := unusable(path, fmt.Errorf("open: %w", tt.err))
 		if !errors.Is(err, tt.err) || errors.Is(err, ErrDatabase) != tt.final {
-			t.Errorf("%v, want one that another start does not change: %v", err, tt.final)
+			t.Errorf("error %v, want one that stays after another start: %v", err, tt.final)
 		}
 		for _, text := range tt.texts {
 			if !strings.Contains(err.Error(), text) {

@@ -21,8 +21,8 @@ import (
 	"mdserver/internal/config"
 )
 
-// What the server asks itself at: its own address, or a loopback address if it listens
-// on all.
+// TestProbeAddress checks that the server probes its own address, or a loopback address if it
+// listens on all.
 func TestProbeAddress(t *testing.T) {
 	for addr, want := range map[string]string{
 		"169.254.169.254": "169.254.169.254:8080", "0.0.0.0": "127.0.0.1:8080", "::": "[::1]:8080", "fd00:ec2::254": "[fd00:ec2::254]:8080",
@@ -34,7 +34,7 @@ func TestProbeAddress(t *testing.T) {
 	}
 }
 
-// dogOf is the watchdog of a server at a port, and its log.
+// dogOf returns the watchdog of a server at a port, and its log.
 func dogOf(t *testing.T, port int, writing time.Duration) (*watchdog, *strings.Builder) {
 	t.Helper()
 	log := &strings.Builder{}
@@ -43,31 +43,31 @@ func dogOf(t *testing.T, port int, writing time.Duration) (*watchdog, *strings.B
 	return &watchdog{log: n.log, notify: n, config: func() *config.Config { return cfg }, writing: func() time.Duration { return writing }}, log
 }
 
-// A server out of its own reach is told of after a while, which does not begin again at
-// each probe.
+// TestUnreachedTime checks that a server that cannot be reached is reported after a while, and
+// that this time does not start again with each probe.
 func TestUnreachedTime(t *testing.T) {
 	messages := systemd(t, 2*time.Second)
 	dog, log := dogOf(t, 1, 0)
 	dog.watch(t.Context())
 	since := dog.unreached
 	if since.IsZero() || log.Len() > 0 {
-		t.Errorf("after one probe it is unreached since %s: %s", since, log)
+		t.Errorf("after one probe, unreached since %s: %s", since, log)
 	}
 	dog.watch(t.Context())
 	if dog.unreached != since {
-		t.Errorf("it is unreached since %s, and was since %s", dog.unreached, since)
+		t.Errorf("unreached since %s, and was since %s", dog.unreached, since)
 	}
 	dog.unreached = since.Add(-2 * unreachedTime)
 	dog.watch(t.Context())
 	if got, want := messages(), "WATCHDOG=1|WATCHDOG=1"; got != want {
-		t.Errorf("systemd was told %q, want %q", got, want)
+		t.Errorf("systemd got %q, want %q", got, want)
 	}
 	if !strings.Contains(log.String(), "level=ERROR msg=\"the server's self-check failed; systemd restarts the server if this continues\" error=\""+errUnreached.Error()) {
 		t.Errorf("the log has %s", log)
 	}
 }
 
-// The time out of reach ends with an answer.
+// TestReachedAgain checks that an answer ends the time in which the server was not reached.
 func TestReachedAgain(t *testing.T) {
 	systemd(t, 2*time.Second)
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -76,12 +76,12 @@ func TestReachedAgain(t *testing.T) {
 	dog.unreached = time.Now().Add(-time.Hour)
 	dog.watch(t.Context())
 	if !dog.unreached.IsZero() {
-		t.Errorf("it is unreached since %s", dog.unreached)
+		t.Errorf("still unreached since %s", dog.unreached)
 	}
 }
 
-// A server that takes no connection in time hangs. One that refuses it, or whose address
-// is not there, may be reached by its socket.
+// TestIsDial checks that a refused connection or a missing address counts as a failed dial,
+// and that a timeout does not: the server hangs.
 func TestIsDial(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -101,7 +101,7 @@ func TestIsDial(t *testing.T) {
 	}
 }
 
-// A self-check that ends with the server is no failure.
+// TestSelfCheckIsCancelled checks that a self-check that ends with the server is no failure.
 func TestSelfCheckIsCancelled(t *testing.T) {
 	messages := systemd(t, 2*time.Second)
 	server := httptest.NewServer(http.NotFoundHandler())
@@ -111,11 +111,11 @@ func TestSelfCheckIsCancelled(t *testing.T) {
 	cancel()
 	dog.watch(ctx)
 	if got := messages(); got != "" || log.Len() > 0 {
-		t.Errorf("systemd was told %q; the log has %s", got, log)
+		t.Errorf("systemd got %q; the log has %s", got, log)
 	}
 }
 
-// monotonic is the time that systemd compares, in microseconds.
+// monotonic returns the time of the clock that systemd compares with, in microseconds.
 func monotonic(t *testing.T) int64 {
 	t.Helper()
 	var now unix.Timespec
@@ -125,7 +125,7 @@ func monotonic(t *testing.T) int64 {
 	return now.Nano() / 1000
 }
 
-// Each change of the server's state is told to systemd; see sd_notify(3).
+// TestMessages checks that systemd gets each change of the server's state; see sd_notify(3).
 func TestMessages(t *testing.T) {
 	messages := systemd(t, 20*time.Second)
 	n := NewNotifier(slog.New(slog.DiscardHandler))
@@ -141,11 +141,11 @@ func TestMessages(t *testing.T) {
 	text, rest, _ := strings.Cut(messages(), "MONOTONIC_USEC=")
 	at, rest, _ := strings.Cut(rest, "|")
 	if usec, err := strconv.ParseInt(at, 10, 64); text != "READY=1|RELOADING=1\n" || rest != "READY=1|STOPPING=1" || err != nil || usec < before || usec > after {
-		t.Errorf("systemd was told %q, the time %q and %q; the time is from %d to %d", text, at, rest, before, after)
+		t.Errorf("systemd got %q, the time %q and %q; want a time from %d to %d", text, at, rest, before, after)
 	}
 }
 
-// A systemd that cannot be told is a line in the log, unless there is none.
+// TestNoSystemd checks that a failed notification is logged, unless there is no systemd.
 func TestNoSystemd(t *testing.T) {
 	for socket, warned := range map[string]bool{"": false, filepath.Join(shortDir(t), "gone"): true} {
 		t.Setenv("NOTIFY_SOCKET", socket)

@@ -64,7 +64,7 @@ func (u *upgraded) open(logged io.Writer) (tr Transfer, end func()) {
 	return tr, end
 }
 
-// prepare is open up to the moment before anything is taken over.
+// prepare does what open does, except that nothing is taken over yet.
 func (u *upgraded) prepare(logged io.Writer) (tr Transfer, end func()) {
 	u.t.Helper()
 	log := slog.New(slog.NewTextHandler(logged, nil))

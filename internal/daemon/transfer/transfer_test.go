@@ -21,7 +21,7 @@ import (
 	"mdserver/internal/inventory/legacy"
 )
 
-// mustLog looks for lines of the log.
+// mustLog checks that the log has each line once.
 func mustLog(t *testing.T, log string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
@@ -31,7 +31,7 @@ func mustLog(t *testing.T, log string, lines ...string) {
 	}
 }
 
-// snapshots are the reasons for the snapshots of a host.
+// snapshots returns the reasons of the host's snapshots.
 func (u *upgraded) snapshots() (reasons []backup.Reason) {
 	u.t.Helper()
 	all, err := backup.Snapshots(u.cfg.Server.Database)
@@ -44,7 +44,8 @@ func (u *upgraded) snapshots() (reasons []backup.Reason) {
 	return reasons
 }
 
-// The first import says what it has not taken over, and needs no snapshot.
+// TestFirstImportTells checks that the first import logs what it leaves out, and makes no
+// snapshot.
 func TestFirstImportTells(t *testing.T) {
 	u := newUpgraded(t)
 	u.original(listOf, legacyEntry(1, "web", 1), `{"domain_name": "odd", "domain_uuid": "none"}`)
@@ -68,7 +69,7 @@ func TestFirstImportTells(t *testing.T) {
 	mustLog(t, logged.String(), `level=WARN msg="guest of the Python mdserver's database not imported" file=db_file.json guest=db reason=`, "file=db_file.json guests=0")
 }
 
-// A later import says of each guest what became of it.
+// TestLaterImportTells checks that a later import logs what it did with each guest.
 func TestLaterImportTells(t *testing.T) {
 	u := newUpgraded(t)
 	u.original(listOf, legacyEntry(1, "web", 1), legacyEntry(2, "db", 1), legacyEntry(3, "old", 1), legacyEntry(4, "mail", 1))
@@ -97,7 +98,8 @@ func TestLaterImportTells(t *testing.T) {
 	}
 }
 
-// A host with guests of its own, which never had the original, keeps them.
+// TestFirstFileOfAHostWithGuests checks that a host with guests of its own keeps them at its
+// first import.
 func TestFirstFileOfAHostWithGuests(t *testing.T) {
 	u := newUpgraded(t)
 	tr, end := u.open(io.Discard)
@@ -111,8 +113,8 @@ func TestFirstFileOfAHostWithGuests(t *testing.T) {
 	}
 }
 
-// Another file than before is new as a whole, however old its guests are. The same file
-// in another place is noted.
+// TestAnotherFile checks that another file is imported as a whole, even with old guests, and
+// that the same file in another place is noted.
 func TestAnotherFile(t *testing.T) {
 	u := newUpgraded(t)
 	u.original(listOf, legacyEntry(1, "web", 1))
@@ -134,7 +136,8 @@ func TestAnotherFile(t *testing.T) {
 	}
 }
 
-// A first start does not go on without the guests of a file that cannot be read.
+// TestFirstImportRefuses checks that a first start does not go on without guests if their file
+// cannot be read.
 func TestFirstImportRefuses(t *testing.T) {
 	for name, harm := range map[string]func(path string) error{
 		"no database": func(path string) error { return os.WriteFile(path, []byte("{broken"), 0o600) },
@@ -148,7 +151,7 @@ func TestFirstImportRefuses(t *testing.T) {
 			tr, end := u.prepare(io.Discard)
 			defer end()
 			if err := tr.TakeOver(t.Context()); err == nil || !strings.Contains(err.Error(), u.cfg.Server.DBFile+" cannot be imported; repair it, move it away or set db_file: ") {
-				t.Errorf("it is %v", err)
+				t.Errorf("error %v", err)
 			}
 			if note, err := tr.readImportNote(t.Context()); note.File != "" || err != nil {
 				t.Errorf("the note is %+v (%v)", note, err)
@@ -157,7 +160,7 @@ func TestFirstImportRefuses(t *testing.T) {
 	}
 }
 
-// An import that is not made is made at the next start.
+// TestImportFails checks that an import that fails is made at the next start.
 func TestImportFails(t *testing.T) {
 	u := newUpgraded(t)
 	for _, entries := range [][]string{{legacyEntry(1, "web", 1)}, {legacyEntry(1, "web", 1), legacyEntry(2, "db", 4e9)}} {
@@ -172,7 +175,7 @@ func TestImportFails(t *testing.T) {
 		broken := tr
 		broken.Inventory = closed.Inventory
 		if err := broken.TakeOver(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "import of "+u.cfg.Server.DBFile+": ") {
-			t.Errorf("it is %v", err)
+			t.Errorf("error %v", err)
 		}
 		if note, err := tr.readImportNote(t.Context()); note != before || err != nil {
 			t.Errorf("the note is %+v, and was %+v (%v)", note, before, err)
@@ -184,7 +187,7 @@ func TestImportFails(t *testing.T) {
 	}
 }
 
-// The note of an import knows the file again.
+// TestImportNote checks that the note of an import identifies the file.
 func TestImportNote(t *testing.T) {
 	u := newUpgraded(t)
 	u.original(objectOf, legacyEntry(1, "web", 1))
@@ -197,7 +200,7 @@ func TestImportNote(t *testing.T) {
 	}
 }
 
-// The original finds this host in what it gets back.
+// TestExportObject checks that an export to the original names this host.
 func TestExportObject(t *testing.T) {
 	u := newUpgraded(t)
 	u.cfg.Service.Hostname, u.cfg.Service.Version, u.cfg.Service.Location = "kvm1", "7.8", "rack 4"
@@ -223,12 +226,12 @@ func TestExportObject(t *testing.T) {
 	}
 	here, m := got.Metadata.Locations["rack 4"], got.Metadata
 	if m.Initialised != 1000 || m.Updated < 2000 || here.Hostname != "kvm1" || here.Version != "7.8" || here.FirstSeen != 1000 || here.LastSeen != m.Updated {
-		t.Errorf("it is %+v", got)
+		t.Errorf("exported %+v", got)
 	}
 }
 
-// A document brings guests and addresses in quarantine from one host to another, which
-// keeps its own unless they are to be replaced.
+// TestDocument checks that a document brings guests and addresses in quarantine to another
+// host, which keeps its own unless they are to be replaced.
 func TestDocument(t *testing.T) {
 	from := newUpgraded(t)
 	from.cfg.Service.Hostname = "kvm1"
@@ -268,7 +271,7 @@ func TestDocument(t *testing.T) {
 		end()
 		logged.Reset()
 		if _, err := here.Import(context.Background(), table, replace); err == nil || strings.Contains(logged.String(), "imported guests") {
-			t.Errorf("after the end: %v: %s", err, &logged)
+			t.Errorf("an import after the end: %v: %s", err, &logged)
 		}
 	}
 }

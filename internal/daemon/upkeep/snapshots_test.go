@@ -19,7 +19,7 @@ import (
 	"mdserver/internal/inventory/inventorytest"
 )
 
-// keepSnapshots keeps snapshots for a time.
+// keepSnapshots runs KeepSnapshots for a time.
 func (h *host) keepSnapshots(d time.Duration) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), d)
@@ -27,7 +27,7 @@ func (h *host) keepSnapshots(d time.Duration) {
 	h.KeepSnapshots(ctx)
 }
 
-// snapshots tells when, from a time on, snapshots were made, the oldest first.
+// snapshots returns how long after since each snapshot was made, the oldest first.
 func (h *host) snapshots(since time.Time) (after []time.Duration) {
 	h.t.Helper()
 	all, err := backup.Snapshots(h.path)
@@ -40,21 +40,21 @@ func (h *host) snapshots(since time.Time) (after []time.Duration) {
 	return after
 }
 
-// A snapshot is made at once and each day, as far as there are guests and the
-// configuration wants it.
+// TestKeepSnapshots checks that a snapshot is made at once and then daily, if there are guests
+// and the configuration asks for it.
 func TestKeepSnapshots(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, tt := range []struct {
 		name         string
 		guests, keep int
-		before       []time.Duration // when others were made, from the start on
-		want         []time.Duration // those that there are after two days and a half
+		before       []time.Duration // when earlier ones were made, as time after the start
+		want         []time.Duration // the snapshots after two and a half days
 	}{
 		{"none yet", 1, 9, nil, []time.Duration{0, day, 2 * day}},
 		{"one of today", 1, 9, []time.Duration{-time.Hour}, []time.Duration{-time.Hour, 23 * time.Hour, 47 * time.Hour}},
 		{"one of yesterday", 1, 9, []time.Duration{-25 * time.Hour}, []time.Duration{-25 * time.Hour, 0, day, 2 * day}},
-		{"one of a clock that was set back", 1, 9, []time.Duration{100 * day}, []time.Duration{0, day, 2 * day, 100 * day}},
-		{"an older one behind one of the future", 1, 9, []time.Duration{-time.Hour, 100 * day}, []time.Duration{-time.Hour, 23 * time.Hour, 47 * time.Hour, 100 * day}},
+		{"one from before the clock was set back", 1, 9, []time.Duration{100 * day}, []time.Duration{0, day, 2 * day, 100 * day}},
+		{"a recent one besides one of the future", 1, 9, []time.Duration{-time.Hour, 100 * day}, []time.Duration{-time.Hour, 23 * time.Hour, 47 * time.Hour, 100 * day}},
 		{"more than are kept", 1, 2, nil, []time.Duration{day, 2 * day}},
 		{"no guests", 0, 9, nil, nil},
 		{"none wanted", 1, 0, nil, nil},
@@ -84,7 +84,7 @@ func TestKeepSnapshots(t *testing.T) {
 	}
 }
 
-// A snapshot that fails is reported and tried again.
+// TestSnapshotFails checks that a snapshot that fails is reported and tried again.
 func TestSnapshotFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, nil)
@@ -116,7 +116,7 @@ func TestSnapshotFails(t *testing.T) {
 	})
 }
 
-// A snapshot says why it was made.
+// TestSnapshotReason checks that a snapshot says why it was made.
 func TestSnapshotReason(t *testing.T) {
 	h := newHost(t, nil)
 	h.inventory.MustRegister(inventorytest.Domain(1, "web"))
@@ -126,7 +126,8 @@ func TestSnapshotReason(t *testing.T) {
 	}
 }
 
-// A backup has all that the server keeps, but for what is true only of this moment.
+// TestBackup checks that a backup has all that the server keeps, except what is true only at
+// the moment.
 func TestBackup(t *testing.T) {
 	h := newHost(t, nil)
 	guest := h.inventory.MustRegister(inventorytest.Domain(1, "web")).Instance
@@ -150,11 +151,11 @@ func TestBackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := h.Backup(t.Context()); err == nil {
-		t.Error("a backup without the identity authority was made")
+		t.Error("Backup succeeded without the identity authority")
 	}
 }
 
-// setAside writes a file with a record of guest 2 that cannot be read, and one that is
+// setAside writes a file with two records: one of guest 2 that cannot be read, and one that is
 // lost.
 func (h *host) setAside() (file string) {
 	h.t.Helper()
@@ -170,7 +171,7 @@ func (h *host) setAside() (file string) {
 	return file
 }
 
-// aside reads the file of setAside.
+// aside reads the file that setAside writes.
 func aside(t *testing.T, file string) (a boltstore.Aside) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -183,7 +184,8 @@ func aside(t *testing.T, file string) (a boltstore.Aside) {
 	return a
 }
 
-// Records that were set aside get from the newest snapshot what it has of their guests.
+// TestCompleteAsides checks that records that were set aside are completed with their guests
+// from the newest snapshot.
 func TestCompleteAsides(t *testing.T) {
 	h := newHost(t, nil)
 	if err := h.CompleteAsides(); err != nil {
@@ -203,7 +205,8 @@ func TestCompleteAsides(t *testing.T) {
 	}
 }
 
-// Without a snapshot, records that were set aside stay as they are.
+// TestCompleteAsidesWithoutSnapshot checks that records that were set aside stay as they are
+// without a snapshot.
 func TestCompleteAsidesWithoutSnapshot(t *testing.T) {
 	h := newHost(t, nil)
 	file := h.setAside()

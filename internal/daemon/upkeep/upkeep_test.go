@@ -28,8 +28,8 @@ import (
 	"mdserver/internal/inventory/storetest"
 )
 
-// host is a host with its database, and an inventory that is kept in it unless a test
-// says otherwise.
+// host is a host with its database. The database holds the inventory unless a test gives
+// another store.
 type host struct {
 	*Upkeep
 	t         *testing.T
@@ -40,7 +40,7 @@ type host struct {
 	log       bytes.Buffer
 }
 
-// newHost makes a host whose inventory is kept in another store if one is given.
+// newHost makes a host. Its inventory is kept in other, or in the database if other is nil.
 func newHost(t *testing.T, other storage.Store, change ...func(*inventory.Options)) *host {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "my files")
@@ -65,7 +65,7 @@ func newHost(t *testing.T, other storage.Store, change ...func(*inventory.Option
 	return h
 }
 
-// during keeps the database for a time.
+// during runs KeepDatabase for a time.
 func (h *host) during(d time.Duration) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), d)
@@ -73,7 +73,7 @@ func (h *host) during(d time.Duration) {
 	h.KeepDatabase(ctx)
 }
 
-// mustTell compares the messages of the troubles, of which each begins so.
+// mustTell checks the troubles of the host. Each message must begin as wanted.
 func (h *host) mustTell(want ...string) {
 	h.t.Helper()
 	troubles := h.Trouble()
@@ -87,8 +87,8 @@ func (h *host) mustTell(want ...string) {
 	}
 }
 
-// A file that is gone is put back within seconds, and what cannot be put back is
-// reported once, until it can.
+// TestKeepDatabase checks that a missing file is put back within seconds, and that a failure
+// to do so is reported once, until it is over.
 func TestKeepDatabase(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHost(t, nil)
@@ -97,7 +97,7 @@ func TestKeepDatabase(t *testing.T) {
 		}
 		h.during(3 * time.Second)
 		if _, err := os.Stat(h.path); err != nil {
-			t.Fatalf("the file is not put back: %v", err)
+			t.Fatalf("the file was not put back: %v", err)
 		}
 		h.mustTell()
 
@@ -113,7 +113,7 @@ func TestKeepDatabase(t *testing.T) {
 				t.Errorf("trouble %+v", trouble)
 			}
 			if said := strings.Count(h.log.String(), "the database is not in its place"); said != times {
-				t.Errorf("said %d times after %d: %s", said, times, &h.log)
+				t.Errorf("logged %d times after %d failures: %s", said, times, &h.log)
 			}
 			if err := os.RemoveAll(h.path); err != nil {
 				t.Fatal(err)
@@ -124,7 +124,8 @@ func TestKeepDatabase(t *testing.T) {
 	})
 }
 
-// What another program has written to the file is read, and replaced if it is damaged.
+// TestKeepDatabaseReads checks that the file is read again after another program wrote to it,
+// and replaced if it is damaged.
 func TestKeepDatabaseReads(t *testing.T) {
 	for name, tt := range map[string]struct {
 		alter   func(path string) error
@@ -142,7 +143,7 @@ func TestKeepDatabaseReads(t *testing.T) {
 				}
 				h.during(7 * time.Second)
 				if said := strings.Count(h.log.String(), "another program has written to the database's file, which is read again"); said != 1 {
-					t.Errorf("said %d times: %s", said, &h.log)
+					t.Errorf("logged %d times: %s", said, &h.log)
 				}
 				if said := strings.Contains(h.log.String(), "was written again from memory"); said != tt.damaged {
 					t.Errorf("written again %v: %s", said, &h.log)
@@ -175,13 +176,14 @@ func (f *faulty) Apply(ctx context.Context, changes []instance.Change) error {
 
 var errFull = errors.New("no space left on device")
 
-// A write that failed is reported until the state is known again, which the server tries.
+// TestFailedWrite checks that a failed write is reported until the server knows the state of
+// the store again.
 func TestFailedWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &faulty{Memory: storetest.NewMemory(), err: fmt.Errorf("%w: %w", storage.ErrUncertain, errFull)}
 		h := newHost(t, store)
 		if _, err := h.inventory.Register(t.Context(), inventorytest.Domain(1, "web")); !errors.Is(err, errFull) {
-			t.Fatalf("it is %v", err)
+			t.Fatalf("error %v", err)
 		}
 		h.mustTell("the last change was not written: ")
 		trouble := h.Trouble()[0]
@@ -195,7 +197,8 @@ func TestFailedWrite(t *testing.T) {
 	})
 }
 
-// A write that fails because the file is displaced is reported once.
+// TestDisplacedFileIsReportedOnce checks that a file that is displaced is reported once, even
+// if a write fails because of it.
 func TestDisplacedFileIsReportedOnce(t *testing.T) {
 	for _, tt := range []struct {
 		name           string
@@ -204,12 +207,12 @@ func TestDisplacedFileIsReportedOnce(t *testing.T) {
 	}{
 		{"both", boltstore.ErrDisplaced, boltstore.ErrDisplaced, []string{boltstore.ErrDisplaced.Error()}},
 		{"the write alone", boltstore.ErrDisplaced, nil, []string{"the last change was not written: "}},
-		{"two things", errFull, boltstore.ErrDisplaced, []string{"the last change was not written: ", boltstore.ErrDisplaced.Error()}},
+		{"two different failures", errFull, boltstore.ErrDisplaced, []string{"the last change was not written: ", boltstore.ErrDisplaced.Error()}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHost(t, &faulty{Memory: storetest.NewMemory(), err: tt.write})
 			if _, err := h.inventory.Register(t.Context(), inventorytest.Domain(1, "web")); err == nil {
-				t.Fatal("it was written")
+				t.Fatal("the write succeeded")
 			}
 			if tt.keeping != nil {
 				h.databaseFailure.Store(&health.Trouble{Part: "database", State: health.Wrong, Message: tt.keeping.Error()})
@@ -219,7 +222,7 @@ func TestDisplacedFileIsReportedOnce(t *testing.T) {
 	}
 }
 
-// A write that takes long is reported while it does.
+// TestLongWrite checks that a long write is reported until it ends.
 func TestLongWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &faulty{Memory: storetest.NewMemory(), hang: make(chan struct{})}
@@ -245,7 +248,8 @@ func TestLongWrite(t *testing.T) {
 	})
 }
 
-// Guests whose records were set aside are named, or have their UUID.
+// TestWithheld checks that guests whose records were set aside are listed with their names, or
+// with their UUIDs if they have none.
 func TestWithheld(t *testing.T) {
 	named := storage.Withheld{UUID: uuid.UUID{15: 7}, Name: "web", Hostname: "web-1", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.9")}, File: "aside.json"}
 	nameless := storage.Withheld{UUID: uuid.UUID{15: 8}}
