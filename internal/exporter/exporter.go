@@ -32,7 +32,7 @@ const (
 type Exporter struct {
 	handler http.Handler
 	log     *slog.Logger
-	period  time.Duration // retryTime, but in tests
+	period  time.Duration // retryTime, except in tests
 	serving sync.WaitGroup
 
 	mu        sync.Mutex
@@ -83,8 +83,8 @@ func (e *Exporter) Failure() error {
 	return e.failure
 }
 
-// Run keeps the addresses served until ctx ends. It closes them then, with the
-// connections of requests that are being answered.
+// Run keeps the addresses served until ctx ends. Then it closes them, and the connections of
+// requests that are being answered.
 func (e *Exporter) Run(ctx context.Context) {
 	pace.Every(ctx, e.period, e.retry)
 	e.close()

@@ -31,7 +31,7 @@ func start(t *testing.T) (e *Exporter, stop func()) {
 	return startWith(t, retryTime, io.Discard)
 }
 
-// startWith is start with the time between two tries and a log.
+// startWith is like start, with a period between two tries and with a log.
 func startWith(t *testing.T, period time.Duration, log io.Writer) (e *Exporter, stop func()) {
 	t.Helper()
 	e = New(Handler(sources(web1)), slog.New(slog.NewTextHandler(log, nil)))
@@ -123,17 +123,17 @@ func TestTakenAddress(t *testing.T) {
 	}
 }
 
-// eventually waits for what another goroutine brings about.
+// eventually waits until ok returns true, after another goroutine has done its part.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("in vain waited for %s", what)
+			t.Fatalf("waited in vain for %s", what)
 		}
 	}
 }
 
-// buffer is a log that several goroutines write.
+// buffer is a log that several goroutines can write to.
 type buffer struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -151,8 +151,8 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-// An address that cannot be served is tried again and again, and complained of once. An
-// end is no failure.
+// TestRunTriesAgain checks that an address that cannot be served is tried again and logged
+// once, and that the end of Run is no failure.
 func TestRunTriesAgain(t *testing.T) {
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -163,7 +163,7 @@ func TestRunTriesAgain(t *testing.T) {
 	log := &buffer{}
 	e, stop := startWith(t, time.Millisecond, log)
 	if err := e.Set([]netip.AddrPort{taken}); err == nil {
-		t.Error("a taken address is served")
+		t.Error("Set serves a taken address")
 	}
 	e.retry()
 	e.retry()
@@ -177,11 +177,11 @@ func TestRunTriesAgain(t *testing.T) {
 		t.Errorf("%d errors are logged: %s", n, log)
 	}
 	if n := strings.Count(log.String(), `msg="monitoring is served" address=`+taken.String()); n != 1 {
-		t.Errorf("the log tells %d times that it is served: %s", n, log)
+		t.Errorf("the log says %d times that it is served: %s", n, log)
 	}
 }
 
-// An address whose listener fails is served again.
+// TestListenerFails checks that an address is served again after its listener failed.
 func TestListenerFails(t *testing.T) {
 	log := &buffer{}
 	e, _ := startWith(t, time.Millisecond, log)
@@ -204,13 +204,14 @@ func TestListenerFails(t *testing.T) {
 	if !strings.Contains(log.String(), "a monitoring listener failed") {
 		t.Errorf("the log has %s", log)
 	}
-	e.forget(at, failed) // late
+	e.forget(at, failed) // once more, too late
 	if err := answers(at); served() == nil || err != nil {
-		t.Errorf("the listener after it was forgotten: %v", err)
+		t.Errorf("forgetting the failed listener once more ended the new one: %v", err)
 	}
 }
 
-// An address is free at once, even if the server has not begun to serve it.
+// TestCloseBeforeServe checks that close frees an address even if the server has not begun to
+// serve it.
 func TestCloseBeforeServe(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -224,7 +225,7 @@ func TestCloseBeforeServe(t *testing.T) {
 	_ = again.Close()
 }
 
-// The addresses belong to the caller.
+// TestSetKeepsAddresses checks that Set does not keep the caller's slice.
 func TestSetKeepsAddresses(t *testing.T) {
 	e, _ := start(t)
 	first, second := free(t), free(t)
@@ -235,11 +236,11 @@ func TestSetKeepsAddresses(t *testing.T) {
 	addrs[0] = second
 	e.retry()
 	if answers(second) == nil {
-		t.Error("an address is served that was not asked for")
+		t.Error("an address is served that Set did not get")
 	}
 }
 
-// No client can hold a connection for ever, or send a head without end.
+// TestBounds checks that no client can hold a connection for ever or send an endless head.
 func TestBounds(t *testing.T) {
 	e, _ := start(t)
 	at := free(t)
@@ -251,7 +252,7 @@ func TestBounds(t *testing.T) {
 		"head": server.ReadHeaderTimeout, "request": server.ReadTimeout, "answer": server.WriteTimeout, "next request": server.IdleTimeout,
 	} {
 		if limit <= 0 || limit > 2*time.Minute {
-			t.Errorf("the limit of time for the %s is %s", name, limit)
+			t.Errorf("the time limit for the %s is %s", name, limit)
 		}
 	}
 	r, err := http.NewRequest(http.MethodGet, fmt.Sprintf("http://%s/healthz", at), nil)
@@ -269,7 +270,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// No more connections than maxConnections are served at a time; the others wait.
+// TestConnectionsAreLimited checks that only maxConnections connections are served at a time,
+// while others wait.
 func TestConnectionsAreLimited(t *testing.T) {
 	const more = 6
 	var mu sync.Mutex
@@ -306,6 +308,6 @@ func TestConnectionsAreLimited(t *testing.T) {
 	close(release)
 	asking.Wait()
 	if most != maxConnections {
-		t.Errorf("%d were served at a time, want %d", most, maxConnections)
+		t.Errorf("%d connections were served at a time, want %d", most, maxConnections)
 	}
 }

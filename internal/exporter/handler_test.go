@@ -48,7 +48,7 @@ func TestTargets(t *testing.T) {
 			"__meta_mdserver_uuid": uuid.Nil.String(), "__meta_mdserver_mac": "00:00:00:00:00:00", "__meta_mdserver_state": "unknown",
 		}},
 	}
-	for range 20 { // the order of tags differs
+	for range 20 { // the order of tags varies
 		if diff := cmp.Diff(want, Targets([]api.Guest{none, web1, none, only6}, 9100)); diff != "" {
 			t.Fatal(diff)
 		}
@@ -91,7 +91,7 @@ func TestHandler(t *testing.T) {
 		{"port too large", sources(web1), "GET", "/sd?port=65536", 400, "accepted"},
 		{"a write", sources(web1), "POST", "/sd", 405, "not allowed"},
 		{"a head", sources(web1), "HEAD", "/sd", 200, ""},
-		{"the head of what is not ready", stopping, "HEAD", "/readyz", 503, ""},
+		{"a head while the server is not ready", stopping, "HEAD", "/readyz", 503, ""},
 		{"metadata", sources(web1), "GET", "/latest/meta-data/", 404, "not found"},
 		{"nothing", sources(web1), "GET", "/", 404, "not found"},
 	}
