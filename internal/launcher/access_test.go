@@ -27,7 +27,7 @@ func TestMayAsk(t *testing.T) {
 	}
 }
 
-// asNobody calls a function as a user that is not root.
+// asNobody calls f as a user who is not root.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -48,12 +48,12 @@ func asNobody(t *testing.T, f func()) {
 	<-ended
 }
 
-// A user without access learns who runs the launcher, and nothing else; the log does not
-// show it.
+// TestStranger checks that a user without access gets only the user of the launcher, and
+// leaves no trace in the log.
 func TestStranger(t *testing.T) {
 	l, log := listen(t), &bytes.Buffer{}
 	socket := Socket(l.Addr().String())
-	asNobody(t, func() { // it leaves before it is answered
+	asNobody(t, func() { // hangs up before the answer
 		if uid, err := socket.User(); err != nil || uid != uint32(os.Getuid()) {
 			t.Errorf("the launcher runs as user %d, %v", uid, err)
 		}
@@ -74,7 +74,7 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// Who asks only for the user leaves no trace in the log either.
+// TestUser checks that asking only for the launcher's user is not logged either.
 func TestUser(t *testing.T) {
 	l, log := listen(t), &bytes.Buffer{}
 	socket := Socket(l.Addr().String())
@@ -82,7 +82,7 @@ func TestUser(t *testing.T) {
 		t.Errorf("the launcher runs as user %d, %v", uid, err)
 	}
 	stop := serveOn(t, l, uint32(os.Getuid()), log)
-	if err := socket.Signal(os.Getpid(), unix.SIGURG); err != nil { // Go ignores it; who came before is served by now
+	if err := socket.Signal(os.Getpid(), unix.SIGURG); err != nil { // Go ignores the signal; the question before was served by now
 		t.Error(err)
 	}
 	stop()
@@ -91,7 +91,8 @@ func TestUser(t *testing.T) {
 	}
 }
 
-// A launcher that starts again replaces the socket of the one before. All may connect.
+// TestListenAgain checks that a launcher that starts again replaces the former socket, and
+// lets all users connect.
 func TestListenAgain(t *testing.T) {
 	first := listen(t)
 	first.SetUnlinkOnClose(false) // as if it had been killed
@@ -105,6 +106,6 @@ func TestListenAgain(t *testing.T) {
 	}
 	defer again.Close()
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o666 {
-		t.Errorf("the socket: %v, %v", info.Mode(), err)
+		t.Errorf("the socket has the mode %v, %v", info.Mode(), err)
 	}
 }

@@ -46,7 +46,7 @@ func (s Socket) ask(r request, file *os.File) (*net.UnixConn, int, error) {
 	err = send(conn, r, file)
 	if err == nil || errors.Is(err, syscall.EPIPE) { // a refusal may be there already
 		_, err = receiveWithin(conn, patience, &answer)
-		if errors.Is(err, syscall.ECONNRESET) { // by a launcher that has not read r; its refusal is behind that error
+		if errors.Is(err, syscall.ECONNRESET) { // the launcher closed before it read r; its refusal comes next
 			if _, refused := receiveWithin(conn, patience, &answer); refused == nil {
 				err = nil
 			}

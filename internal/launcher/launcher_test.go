@@ -24,7 +24,7 @@ func serve(t *testing.T, client uint32) (socket Socket, stop func()) {
 	return Socket(l.Addr().String()), serveOn(t, l, client, io.Discard)
 }
 
-// listen makes a socket in a directory that each user can reach.
+// listen makes a socket in a directory that all users can reach.
 func listen(t *testing.T) *net.UnixListener {
 	t.Helper()
 	dir := t.TempDir()
@@ -38,7 +38,7 @@ func listen(t *testing.T) *net.UnixListener {
 	return l
 }
 
-// serveOn is serve on a socket, with a log.
+// serveOn is like serve, on a given socket and with a log.
 func serveOn(t *testing.T, l *net.UnixListener, client uint32, log io.Writer) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var serving sync.WaitGroup
@@ -75,8 +75,8 @@ func nextLine(t *testing.T, output *bufio.Scanner) string {
 	return output.Text()
 }
 
-// running reports whether a process has not ended, whether or not its end was noted yet;
-// see proc_pid_stat(5).
+// running reports whether a process still runs. A process that ended but was not waited for
+// does not: see proc_pid_stat(5).
 func running(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, state, _ := strings.Cut(string(stat), ") ")

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// asLauncher is the variable with the socket of a test's process that is a launcher.
+// asLauncher is the environment variable that makes a process of this test a launcher. It has
+// the socket's path.
 const asLauncher = "MDSERVER_TEST_LAUNCHER"
 
 func TestMain(m *testing.M) {
@@ -29,7 +30,8 @@ func TestMain(m *testing.M) {
 	(&Server{uint32(os.Getuid()), slog.New(slog.DiscardHandler)}).Serve(context.Background(), l)
 }
 
-// A launcher that is killed cannot stop its processes; they end all the same.
+// TestProcessEndsWithAKilledLauncher checks that processes end if their launcher is killed and
+// cannot stop them.
 func TestProcessEndsWithAKilledLauncher(t *testing.T) {
 	path := t.TempDir() + "/socket"
 	cmd := exec.Command("/proc/self/exe")
@@ -54,30 +56,30 @@ func TestProcessEndsWithAKilledLauncher(t *testing.T) {
 	_ = cmd.Wait()
 	gone(t, p.PID)
 	if err := p.Wait(); err == nil || !strings.Contains(err.Error(), "the launcher has ended") {
-		t.Errorf("its end: %v", err)
+		t.Errorf("the process ended with %v", err)
 	}
 }
 
-// A process whose server is gone is asked to end first.
+// TestProcessIsAskedToEnd checks that a process gets SIGTERM first when its server is gone.
 func TestProcessIsAskedToEnd(t *testing.T) {
 	socket, _ := serve(t, uint32(os.Getuid()))
 	p, output := start(t, socket, `trap 'echo asked; exit' TERM; echo ready; while :; do :; done`)
 	nextLine(t, output)
 	p.conn.Close()
 	if got := nextLine(t, output); got != "asked" {
-		t.Errorf("it says %q", got)
+		t.Errorf("the process says %q", got)
 	}
 	gone(t, p.PID)
 }
 
-// A process has both its outputs in the file, a group of its own, so that no signal for
-// the launcher's terminal reaches it, and a command line as long as dnsmasq's can be.
+// TestProcess checks that a process has both outputs in the file, a process group apart from
+// the launcher's terminal, and a command line as long as dnsmasq's.
 func TestProcess(t *testing.T) {
 	socket, _ := serve(t, uint32(os.Getuid()))
 	p, output := start(t, socket, `echo out; echo err >&2; echo ${#0}; while :; do :; done`, strings.Repeat("x", 20<<10))
 	for _, want := range []string{"out", "err", "20480"} {
 		if got := nextLine(t, output); got != want {
-			t.Errorf("it says %q, want %q", got, want)
+			t.Errorf("the process says %q, want %q", got, want)
 		}
 	}
 	if group, err := syscall.Getpgid(p.PID); err != nil || group != p.PID {
@@ -87,7 +89,7 @@ func TestProcess(t *testing.T) {
 		t.Error(err)
 	}
 	if err := p.Wait(); err == nil || !strings.Contains(err.Error(), "terminated") {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("the process ended with %v", err)
 	}
 	if _, err := p.conn.Write(nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("its connection is open: %v", err)
@@ -102,22 +104,23 @@ type oddSignal struct{}
 func (oddSignal) Signal()        {}
 func (oddSignal) String() string { return "odd" }
 
-// A signal that reaches nobody is an error.
+// TestSignalOfNothing checks that a signal that reaches no process is an error.
 func TestSignalOfNothing(t *testing.T) {
 	socket, _ := serve(t, uint32(os.Getuid()))
 	p, _ := start(t, socket, "exit 0")
 	if err := p.Signal(oddSignal{}); err == nil || !strings.Contains(err.Error(), "not a Unix signal") {
-		t.Errorf("a signal of another system: %v", err)
+		t.Errorf("a signal that Unix does not have: %v", err)
 	}
 	if err := p.Wait(); err != nil {
 		t.Fatal(err)
 	}
 	if err := socket.Signal(p.PID, syscall.SIGTERM); err == nil || !strings.Contains(err.Error(), "signal process") {
-		t.Errorf("a process that has ended: %v", err)
+		t.Errorf("signalling a process that has ended: %v", err)
 	}
 }
 
-// The launcher keeps no file open that came with a message, whatever becomes of it.
+// TestOutputIsClosed checks that the launcher closes a file that came with a message, whatever
+// the message was.
 func TestOutputIsClosed(t *testing.T) {
 	socket, _ := serve(t, uint32(os.Getuid()))
 	for name, message := range map[string]any{
@@ -141,13 +144,13 @@ func TestOutputIsClosed(t *testing.T) {
 				t.Fatal(err)
 			}
 			if text, err := io.ReadAll(r); err != nil || len(text) > 0 {
-				t.Errorf("it has %q, %v", text, err)
+				t.Errorf("the file has %q, %v", text, err)
 			}
 		})
 	}
 }
 
-// lines is a log that hands over each line.
+// lines is a log that sends each line to a channel.
 type lines chan string
 
 func (l lines) Write(p []byte) (int, error) {
@@ -155,11 +158,12 @@ func (l lines) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A connection that cannot be accepted ends neither the launcher nor its processes.
+// TestAcceptFails checks that the launcher and its processes go on after a connection cannot
+// be accepted.
 func TestAcceptFails(t *testing.T) {
 	l := listen(t)
 	log := make(lines, 1000)
-	if err := l.SetDeadline(time.Now()); err != nil { // makes it fail
+	if err := l.SetDeadline(time.Now()); err != nil { // makes Accept fail
 		t.Fatal(err)
 	}
 	serveOn(t, l, uint32(os.Getuid()), log)
@@ -171,12 +175,13 @@ func TestAcceptFails(t *testing.T) {
 	}
 	p, output := start(t, Socket(l.Addr().String()), "echo works")
 	if got := nextLine(t, output); got != "works" {
-		t.Errorf("it says %q", got)
+		t.Errorf("the process says %q", got)
 	}
 	_ = p.Wait()
 }
 
-// The first message of an end is waited for for a while only, and later ones for ever.
+// TestReceiveWithin checks that receiveWithin waits for its message only for a while, and that
+// later calls of receive wait without limit.
 func TestReceiveWithin(t *testing.T) {
 	l := listen(t)
 	defer l.Close()
@@ -193,7 +198,7 @@ func TestReceiveWithin(t *testing.T) {
 	const limit = 50 * time.Millisecond
 	var r request
 	if _, err := receiveWithin(conn, limit, &r); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("of an end that says nothing: %v", err)
+		t.Errorf("waiting for a client that sends nothing: %v", err)
 	}
 	if err := send(client, request{PID: 1}, nil); err != nil {
 		t.Fatal(err)
@@ -202,7 +207,7 @@ func TestReceiveWithin(t *testing.T) {
 		t.Errorf("the first message: %+v, %v", r, err)
 	}
 	if _, err := receiveWithin(conn, limit, &r); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("no further message: %v", err)
+		t.Errorf("waiting for a second message: %v", err)
 	}
 	if err := send(client, request{PID: 2}, nil); err != nil {
 		t.Fatal(err)

@@ -83,7 +83,7 @@ func receive(conn *net.UnixConn, message any) (*os.File, error) {
 	return file, err
 }
 
-// receiveWithin is receive with a bound for this message, and none for those that follow.
+// receiveWithin is like receive, with a time limit for this message only.
 func receiveWithin(conn *net.UnixConn, limit time.Duration, message any) (*os.File, error) {
 	_ = conn.SetReadDeadline(time.Now().Add(limit))
 	defer func() { _ = conn.SetReadDeadline(time.Time{}) }()

@@ -85,7 +85,7 @@ func (s *Server) serve(conn *net.UnixConn) error {
 		return err
 	}
 	if !s.mayAsk(uid) {
-		// Not logged, even if the other end is gone: any user could fill the log.
+		// This is not logged, even if the other end is gone: any user could fill the log.
 		_ = send(conn, reply{Error: fmt.Sprintf("user %d has no access, only %d and root", uid, s.Client)}, nil)
 		return nil
 	}
@@ -112,7 +112,7 @@ func (s *Server) serve(conn *net.UnixConn) error {
 	return run(conn, r.Command, output)
 }
 
-// mayAsk reports whether a user may have processes started and signalled.
+// mayAsk reports whether a user may start and signal processes.
 func (s *Server) mayAsk(uid uint32) bool { return uid == 0 || uid == s.Client }
 
 // run starts a command and does with it what the connection asks, until either
