@@ -71,8 +71,8 @@ func TestWhenChangesAreReturned(t *testing.T) {
 	}
 }
 
-// After a verdict that time has changed, the next sign of life is news, although the boot
-// has it already. Further ones are not.
+// TestSignAfterAJudgement checks that, after time has changed a verdict, the next sign of life
+// is news even if the boot has it already, and that further ones are not.
 func TestSignAfterAJudgement(t *testing.T) {
 	l := newLog()
 	start(0, api.FromLibvirt)(l)
@@ -86,7 +86,7 @@ func TestSignAfterAJudgement(t *testing.T) {
 		{"a repeated request", ask, false},
 		{"a judgement", func() { l.Judged(web1) }, true},
 		{"a repeated request after it", ask, true},
-		{"a further one", ask, false},
+		{"a further request", ask, false},
 	} {
 		before := l.Revision()
 		if step.do(); (l.Revision() > before) != step.news {

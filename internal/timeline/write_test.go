@@ -263,7 +263,7 @@ func TestForgetWhileTheArchiveFails(t *testing.T) {
 	l.Forget(db)
 	l.write()
 	start(60, api.FromLibvirt)(l)
-	start(100, api.FromLibvirt)(l) // so that the batch has former boots
+	start(100, api.FromLibvirt)(l) // gives the batch a former boot
 	b := l.gather()
 	l.Forget(web1)
 	start(140, api.FromLibvirt)(l)

@@ -12,10 +12,10 @@ import (
 	"mdserver/internal/timeline"
 )
 
-// What a full disk took of a record is taken back, so that later records are where the
-// index has them.
+// TestFullDisk checks that a record that was written in part to a full disk is removed, so
+// that later records are where the index has them.
 func TestFullDisk(t *testing.T) {
-	const inChild = "MDSERVER_TEST_BOUNDED" // the bound holds for all files of a process
+	const inChild = "MDSERVER_TEST_BOUNDED" // the size limit applies to all files of a process
 	if os.Getenv(inChild) == "" {
 		cmd := exec.Command(os.Args[0], "-test.run", "^TestFullDisk$")
 		cmd.Env = append(os.Environ(), inChild+"=1")
@@ -41,7 +41,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !errors.Is(failed, syscall.EFBIG) {
-		t.Fatalf("a write of more than there is room for: %v", failed)
+		t.Fatalf("a write beyond the limit: %v", failed)
 	}
 	write(t, a, timeline.Batch{Boots: []timeline.GuestBoot{{Guest: web1, Boot: boot(3)}}})
 	for name, a := range map[string]*Archive{"now": a, "after a restart": open(t, path)} {

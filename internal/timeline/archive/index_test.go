@@ -280,7 +280,7 @@ func TestDamageAfterTheStart(t *testing.T) {
 		t.Errorf("%d bytes live of %d", a.live, a.size)
 	}
 	if all, err := a.Boots(web1); len(all) != 1 || err != nil || a.next != 2*a.live+slack {
-		t.Errorf("%d boots without the damaged one, %v; the next time at %d bytes", len(all), err, a.next)
+		t.Errorf("%d boots besides the damaged one, %v; tidied next at %d bytes", len(all), err, a.next)
 	}
 	if got := numbers(t, open(t, path), web1); got != "[1]" {
 		t.Errorf("boots %s", got)
