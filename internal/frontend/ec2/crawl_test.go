@@ -192,7 +192,7 @@ func TestDeviceNumbers(t *testing.T) {
 		{MAC: instance.MAC{2, 2}},
 		{MAC: instance.MAC{2, 3}, IPv4: prefix, Primary: true},
 		{MAC: instance.MAC{2, 4}, IPv4: prefix},
-		{MAC: instance.MAC{2, 1}, IPv4: netip.MustParsePrefix("10.9.0.1/24")}, // on a network that is apart
+		{MAC: instance.MAC{2, 1}, IPv4: netip.MustParsePrefix("10.9.0.1/24")}, // the same MAC address on a separate network
 	}}}
 	if got, _ := resolve(s, metaData, "network/interfaces/macs"); got != "02:01:00:00:00:00/\n02:03:00:00:00:00/\n02:04:00:00:00:00/" {
 		t.Errorf("the MACs are\n%s", got)

@@ -142,7 +142,7 @@ func FuzzPath(f *testing.F) {
 func TestOneDefaultRoute6(t *testing.T) {
 	nic := metadata.Interface{IPv6: netip.MustParsePrefix("fd00:50::7/64"), Gateway6: netip.MustParseAddr("fd00:50::1")}
 	further := metadata.Interface{IPv6: nic.IPv6, NoRoute6: true}
-	advertised := metadata.Interface{IPv6: nic.IPv6} // a network whose router only router advertisements name
+	advertised := metadata.Interface{IPv6: nic.IPv6} // its router is known from router advertisements only
 	for _, tt := range []struct {
 		nic  metadata.Interface
 		want string
