@@ -138,7 +138,7 @@ func TestDirectory(t *testing.T) {
 		}
 		checkDirectory(t, locked, "the directory "+locked+" cannot be written: permission denied")
 		if got := Directory("/proc"); len(got) != 2 || !strings.HasSuffix(got[1].Message, "is full") {
-			t.Errorf("a directory that cannot be written on a full disk: %+v", got)
+			t.Errorf("a read-only directory on a full disk: %+v", got)
 		}
 	})
 }

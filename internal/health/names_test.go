@@ -2,7 +2,8 @@ package health
 
 import "testing"
 
-// A message has no more than five names, and the names stay the caller's.
+// TestSomeOf checks that SomeOf returns at most five names and does not change the caller's
+// slice.
 func TestSomeOf(t *testing.T) {
 	for _, tt := range []struct {
 		names []string
@@ -22,7 +23,7 @@ func TestSomeOf(t *testing.T) {
 			t.Errorf("%q: %q, want %q", tt.names, got, tt.want)
 		}
 		if len(tt.names) > 0 && tt.names[len(tt.names)-1] != last {
-			t.Errorf("the names are %q now", tt.names)
+			t.Errorf("the caller's names are %q now", tt.names)
 		}
 	}
 }
