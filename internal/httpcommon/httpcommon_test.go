@@ -27,7 +27,7 @@ func TestNormaliseNeverRedirects(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.EscapedPath() != (&url.URL{Path: r.URL.Path}).EscapedPath() {
-			t.Errorf("%s: it has another form, %s", r.URL.Path, r.URL.RawPath)
+			t.Errorf("%s: the raw path is still %s", r.URL.Path, r.URL.RawPath)
 		}
 		Text(w, r.URL.Path)
 	})
@@ -61,7 +61,7 @@ func TestNormaliseNeverRedirects(t *testing.T) {
 	}
 }
 
-// A path in another form keeps its query.
+// TestNormaliseKeepsTheQuery checks that a path keeps its query when it is normalised.
 func TestNormaliseKeepsTheQuery(t *testing.T) {
 	for _, target := range []string{"/a?b=/c//", "/a/?b=/c//", "//a?b=/c//", "/%61?b=/c//"} {
 		var got *url.URL
@@ -73,7 +73,8 @@ func TestNormaliseKeepsTheQuery(t *testing.T) {
 	}
 }
 
-// Each way to write an answer counts for it.
+// TestIdentifiedTellsTheAnswer checks that status and length are counted however a handler
+// writes its answer.
 func TestIdentifiedTellsTheAnswer(t *testing.T) {
 	known := guests{netip.MustParseAddr("10.122.0.5"): {Name: "web1"}}
 	for name, tt := range map[string]struct {
@@ -163,7 +164,8 @@ func TestLogTo(t *testing.T) {
 	}
 }
 
-// A fault of the server is an error in the log, what a guest got wrong is not.
+// TestLevel checks that a fault of the server is logged as an error, and a mistake of a guest
+// is not.
 func TestLevel(t *testing.T) {
 	for status, want := range map[int]slog.Level{200: slog.LevelInfo, 404: slog.LevelInfo, 499: slog.LevelInfo, 500: slog.LevelError, 503: slog.LevelError} {
 		if got := (Answer{Status: status}).Level(); got != want {
