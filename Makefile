@@ -28,7 +28,7 @@ bin/demo: check-go
 # that each module is compiled once for both, and our packages once for all clones.
 check: check-go ## run format, vet, staticcheck and the unit tests: needs neither root nor a network
 	@CGO_ENABLED=0 GOGC=400 GOFLAGS="$$(go env GOFLAGS) -trimpath '-gcflags=-l -dwarf=false'" \
-		scripts/test format vet quick+staticcheck
+		scripts/test format vet staticcheck quick
 
 demo: check-go ## show two guests finding address, name and configuration (as root)
 	@scripts/demo

@@ -83,7 +83,7 @@ func TestHowChangesReachDnsmasq(t *testing.T) {
 		{"external", external, []step{{appears, added(two), ""}, {nothing, added(three), ""}}, []instance.Instance{one, two, three}},
 		{"external with the configuration of the Python mdserver", external, []step{
 			{python, added(two), "hangup"}, {nothing, added(three), "hangup"}}, []instance.Instance{one, two, three}},
-		{"external, and another program exchanges directories", external, []step{
+		{"external while another program exchanges directories", external, []step{
 			{appears, added(two), ""}, {exchanged, added(three), "hangup"}, {nothing, added(newGuest(4, "four")), "hangup"}}, []instance.Instance{one, two, three}},
 		{"another program exchanges directories", child, []step{
 			{exchanged, added(two), "restart by terminated"}, {nothing, added(three), ""}}, []instance.Instance{one, two, three}},
