@@ -26,6 +26,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/logtest"
 	"mdserver/internal/networks"
 )
 
@@ -101,7 +102,7 @@ func TestRefusesStart(t *testing.T) {
 		{"an etcd that is away", true, away, false, true},
 		{"something else with etcd", true, strange, true, false},
 	} {
-		log := &logBuffer{}
+		log := &logtest.Buffer{}
 		d := &Daemon{store: &store.Store{}, log: slog.New(slog.NewTextHandler(log, nil))}
 		if tt.etcd {
 			d.store.Etcd = &etcd.Client{}
@@ -227,7 +228,7 @@ func TestServeFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			file, log := filepath.Join(dir, "mdserver.conf"), &logBuffer{}
+			file, log := filepath.Join(dir, "mdserver.conf"), &logtest.Buffer{}
 			text := strings.ReplaceAll("[mdserver]\ndatabase = DIR/mdserver.db\nsocket = DIR/sock\nidentity = DIR/identity\nlogfile = DIR/log\nlisten_address = 127.0.0.1\n[libvirt]\nuri = off\n", "DIR", dir)
 			if err := os.WriteFile(file, []byte(tt.change(dir, text)), 0o600); err != nil {
 				t.Fatal(err)

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -15,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -32,27 +30,10 @@ import (
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/libvirt/libvirttest"
 	"mdserver/internal/logging"
+	"mdserver/internal/logtest"
 	"mdserver/internal/timeline"
 	"mdserver/internal/timeline/archive"
 )
-
-// logBuffer is a log that several goroutines can write to.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
 
 // runningServer is a whole server on the loopback interface, with stand-ins for libvirt and
 // systemd.
@@ -64,7 +45,7 @@ type runningServer struct {
 	at      string // where guests are served
 	socket  string
 	libvirt *libvirttest.Server
-	log     *logBuffer
+	log     *logtest.Buffer
 	systemd *net.UnixConn
 	lines   int // number of status lines that systemd has got
 	reload  chan os.Signal
@@ -101,7 +82,7 @@ func newServer(t *testing.T, sections ...string) *runningServer {
 	dir, at := shortDir(t), loopbackPort(t)
 	s := &runningServer{
 		t: t, file: filepath.Join(dir, "mdserver.conf"), at: at.String(), socket: filepath.Join(dir, "sock"),
-		libvirt: libvirttest.New(t), log: &logBuffer{}, reload: make(chan os.Signal), ended: make(chan error, 1),
+		libvirt: libvirttest.New(t), log: &logtest.Buffer{}, reload: make(chan os.Signal), ended: make(chan error, 1),
 	}
 	s.text = strings.NewReplacer("DIR", dir, "PORT", fmt.Sprint(at.Port()), "LIBVIRT", s.libvirt.Socket).Replace(`[mdserver]
 database = DIR/mdserver.db

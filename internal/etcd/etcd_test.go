@@ -1,7 +1,6 @@
 package etcd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,15 +18,16 @@ import (
 
 	"mdserver/internal/config"
 	"mdserver/internal/etcd/etcdtest"
+	"mdserver/internal/logtest"
 	"mdserver/internal/roottest"
 )
 
 func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 
 // open opens a client whose log the test can read.
-func open(t *testing.T, cfg config.Store) (*Client, *lines) {
+func open(t *testing.T, cfg config.Store) (*Client, *logtest.Buffer) {
 	t.Helper()
-	log := &lines{}
+	log := &logtest.Buffer{}
 	c, err := Open(context.Background(), cfg, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -41,23 +41,6 @@ func open(t *testing.T, cfg config.Store) (*Client, *lines) {
 		}
 	})
 	return c, log
-}
-
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // put writes a key below the prefix.

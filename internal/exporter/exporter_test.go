@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"mdserver/internal/logtest"
 )
 
 // free returns an address of the loopback interface that nothing listens on.
@@ -133,24 +135,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// buffer is a log that several goroutines can write to.
-type buffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // TestRunTriesAgain checks that an address that cannot be served is tried again and logged
 // once, and that the end of Run is no failure.
 func TestRunTriesAgain(t *testing.T) {
@@ -160,7 +144,7 @@ func TestRunTriesAgain(t *testing.T) {
 	}
 	defer other.Close()
 	taken := other.Addr().(*net.TCPAddr).AddrPort()
-	log := &buffer{}
+	log := &logtest.Buffer{}
 	e, stop := startWith(t, time.Millisecond, log)
 	if err := e.Set([]netip.AddrPort{taken}); err == nil {
 		t.Error("Set serves a taken address")
@@ -183,7 +167,7 @@ func TestRunTriesAgain(t *testing.T) {
 
 // TestListenerFails checks that an address is served again after its listener failed.
 func TestListenerFails(t *testing.T) {
-	log := &buffer{}
+	log := &logtest.Buffer{}
 	e, _ := startWith(t, time.Millisecond, log)
 	at := free(t)
 	if err := e.Set([]netip.AddrPort{at}); err != nil {

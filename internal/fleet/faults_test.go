@@ -16,6 +16,7 @@ import (
 
 	"mdserver/internal/etcd/etcdfake"
 	"mdserver/internal/instance"
+	"mdserver/internal/logtest"
 )
 
 // site is an etcd in memory with hosts, in a synctest bubble.
@@ -23,7 +24,7 @@ type site struct {
 	*etcdfake.Etcd
 	t     *testing.T
 	log   *slog.Logger
-	lines strings.Builder
+	lines logtest.Buffer
 }
 
 // onSite runs a test on a site.

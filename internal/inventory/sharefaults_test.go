@@ -16,6 +16,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/storage"
+	"mdserver/internal/logtest"
 )
 
 // script decides how the calls of a store end.
@@ -87,34 +88,16 @@ func (s *scripted) Forget(ctx context.Context, id uuid.UUID) error {
 }
 
 // onScripted runs a test on host a with a scripted store, in a synctest bubble.
-func onScripted(t *testing.T, test func(t *testing.T, s *scripted, l *lab, log *syncBuffer)) {
+func onScripted(t *testing.T, test func(t *testing.T, s *scripted, l *lab, log *logtest.Buffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{sharedStore: newSharedStore(), weight: 0.3, script: script{commit: made}}
-		log := &syncBuffer{}
+		log := &logtest.Buffer{}
 		l := labOn(t, s, func(o *inventory.Options) {
 			o.HostID, o.HostName, o.Log = "a", hostName("a"), slog.New(slog.NewTextHandler(log, nil))
 		})
 		test(t, s, l, log)
 	})
-}
-
-// syncBuffer is a log that a test reads while the inventory writes it.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // TestFailedCommit checks that a registration whose commit fails is worked out again, kept on
@@ -156,7 +139,7 @@ func TestFailedCommit(t *testing.T) {
 			large: true, want: []error{inventory.ErrStore, storage.ErrUncertain}, commits: 1, took: time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onScripted(t, func(t *testing.T, s *scripted, l *lab, _ *syncBuffer) {
+			onScripted(t, func(t *testing.T, s *scripted, l *lab, _ *logtest.Buffer) {
 				s.set(script{commit: tt.commit, large: tt.large, keep: tt.keep})
 				before := time.Now()
 				reg, err := l.Register(t.Context(), started(1, "web"))
@@ -207,7 +190,7 @@ func TestFailedCommit(t *testing.T) {
 // TestSharingFails checks that a record that cannot be shared is tried again every second, and
 // that the log names a shared record that cannot be removed from the disk.
 func TestSharingFails(t *testing.T) {
-	onScripted(t, func(t *testing.T, s *scripted, l *lab, log *syncBuffer) {
+	onScripted(t, func(t *testing.T, s *scripted, l *lab, log *logtest.Buffer) {
 		s.isAway.Store(true)
 		l.MustRegister(started(1, "web"))
 		s.isAway.Store(false)

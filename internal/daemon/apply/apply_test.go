@@ -1,7 +1,6 @@
 package apply
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -25,6 +23,7 @@ import (
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/inventorytest"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/logtest"
 	"mdserver/internal/networks"
 )
 
@@ -41,27 +40,6 @@ func (f *failing) Apply(ctx context.Context, changes []instance.Change) error {
 	return f.Memory.Apply(ctx, changes)
 }
 
-// logBuffer is a log that can be read while it is written.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// take returns what was logged since the last call.
-func (b *logBuffer) take() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	text := b.text.String()
-	b.text.Reset()
-	return text
-}
-
 // parts stands in for the parts of a server that depend on the networks. It notes what they
 // get.
 type parts struct {
@@ -74,7 +52,7 @@ type parts struct {
 	inventory *inventorytest.Lab
 	store     *failing
 	told      []string
-	log       logBuffer
+	log       logtest.Buffer
 }
 
 func (p *parts) Changed() <-chan struct{}                         { return p.changed }
@@ -189,7 +167,7 @@ func TestApplyChangesGuests(t *testing.T) {
 	if !p.networks[0].Contains(after.IPv4) || after.Hostname == before.Hostname {
 		t.Errorf("the guest is at %v as %s, and was at %v as %s", after.IPv4, after.Hostname, before.IPv4, before.Hostname)
 	}
-	log := p.log.take()
+	log := p.log.Take()
 	for _, want := range []string{"level=INFO msg=\"guests were updated after a change of the networks\" guests=1",
 		"level=WARN msg=\"a guest's host name was changed, because its previous one is reserved\" guest=kvm2 hostname=" + after.Hostname + " former=kvm2 reason="} {
 		if strings.Count(log, want) != 1 {
@@ -197,7 +175,7 @@ func TestApplyChangesGuests(t *testing.T) {
 		}
 	}
 	p.apply()
-	if log := p.log.take(); log != "" {
+	if log := p.log.Take(); log != "" {
 		t.Errorf("applying the same networks again logged\n%s", log)
 	}
 }
@@ -277,7 +255,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		time.Sleep(time.Minute)
-		if log := p.log.take(); strings.Count(log, "guests were not updated after a change of the networks") != 1 {
+		if log := p.log.Take(); strings.Count(log, "guests were not updated after a change of the networks") != 1 {
 			t.Errorf("the failure is not logged once:\n%s", log)
 		}
 		p.store.fails.Store(false)
@@ -343,7 +321,7 @@ func TestRefresh(t *testing.T) {
 				p.store.fails.Store(tt.fails)
 				p.applier.Refresh(t.Context())
 				p.mustTell(tt.want...)
-				log := p.log.take()
+				log := p.log.Take()
 				if said := strings.Contains(log, "registering a guest before a change of the networks was applied"); said != tt.said {
 					t.Errorf("logged %v:\n%s", said, log)
 				}
@@ -355,7 +333,7 @@ func TestRefresh(t *testing.T) {
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	p.applier.Refresh(over)
-	if log := p.log.take(); log != "" {
+	if log := p.log.Take(); log != "" {
 		t.Errorf("a registration that is over logged\n%s", log)
 	}
 }

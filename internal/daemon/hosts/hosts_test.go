@@ -1,7 +1,6 @@
 package hosts
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -25,6 +24,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory"
 	"mdserver/internal/inventory/denied"
+	"mdserver/internal/logtest"
 )
 
 // testHost is a host that shares an inventory with others.
@@ -35,24 +35,11 @@ type testHost struct {
 	leave     func() // ends its part in the inventory
 	contested []instance.Instance
 	changed   chan struct{} // gets a value for each call of Changed
-
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-// Write writes to the host's log. It implements io.Writer.
-func (h *testHost) Write(p []byte) (int, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.log.Write(p)
+	log       logtest.Buffer
 }
 
 // logged counts the lines of the log that contain a text.
-func (h *testHost) logged(text string) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return strings.Count(h.log.String(), text)
-}
+func (h *testHost) logged(text string) int { return strings.Count(h.log.String(), text) }
 
 // shared returns a network that all hosts have.
 func shared(gateway string) []instance.Network {
@@ -64,7 +51,7 @@ func shared(gateway string) []instance.Network {
 func join(t *testing.T, cluster *etcdtest.Cluster, name, gateway string) *testHost {
 	t.Helper()
 	h := &testHost{t: t, changed: make(chan struct{}, 1)}
-	dir, log := t.TempDir(), slog.New(slog.NewTextHandler(h, nil))
+	dir, log := t.TempDir(), slog.New(slog.NewTextHandler(&h.log, nil))
 	cfg := config.Default()
 	cfg.Server.Database, cfg.Server.Identity = filepath.Join(dir, "inventory.db"), filepath.Join(dir, "identity.pem")
 	cfg.Store, cfg.Service.Version = cluster.Config(), "3"

@@ -82,9 +82,9 @@ func TestFailureIsLogged(t *testing.T) {
 	in(t, func(t *testing.T, place files.Place) {
 		c, log := startFake(t, always(life{ends: ms, err: errExit, says: "dnsmasq: cannot bind\n"}), place)
 		time.Sleep(10 * ms)
-		wantText(t, log.text(), `msg="dnsmasq does not run"`, "dnsmasq ended: cannot bind: exit status 2", "again_in=100ms")
+		wantText(t, log.String(), `msg="dnsmasq does not run"`, "dnsmasq ended: cannot bind: exit status 2", "again_in=100ms")
 		must(t, c.Close())
-		if n := strings.Count(log.text(), "does not run"); n != 1 {
+		if n := strings.Count(log.String(), "does not run"); n != 1 {
 			t.Errorf("%d failures are logged", n)
 		}
 	})
@@ -120,7 +120,7 @@ func TestRestart(t *testing.T) {
 				if now == nil || now.Epoch == before.Epoch || now.PID != firstPID+1 || !now.Ours {
 					t.Errorf("after %+v, %+v runs", before, now)
 				}
-				if strings.Contains(log.text(), "does not run") {
+				if strings.Contains(log.String(), "does not run") {
 					t.Error("a restart is logged as a failure")
 				}
 				var st api.Dnsmasq
@@ -218,8 +218,8 @@ func TestClose(t *testing.T) {
 				if _, err := c.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "stopping") {
 					t.Errorf("waiting after the end: %v", err)
 				}
-				if failed := strings.Contains(log.text(), "does not run"); failed != (tt.want == nil) {
-					t.Errorf("log:\n%s", log.text())
+				if failed := strings.Contains(log.String(), "does not run"); failed != (tt.want == nil) {
+					t.Errorf("log:\n%s", log.String())
 				}
 			})
 		})
@@ -255,7 +255,7 @@ func TestRestartOfOneThatDoesNotEnd(t *testing.T) {
 				})
 				must(t, c.Restart(t.Context(), syscall.SIGTERM))
 				r.wantStarts(t, 0, tt.takes)
-				wantText(t, log.text(), tt.want)
+				wantText(t, log.String(), tt.want)
 			})
 		})
 	}
@@ -376,8 +376,8 @@ func TestOwnUserIsKept(t *testing.T) {
 		if want := []bool{false, true, false, false}; !slices.Equal(r.must, want) {
 			t.Errorf("asked for %v, want %v", r.must, want)
 		}
-		wantText(t, log.text(), "as the server")
-		if n := strings.Count(log.text(), "level=WARN"); n != 1 {
+		wantText(t, log.String(), "as the server")
+		if n := strings.Count(log.String(), "level=WARN"); n != 1 {
 			t.Errorf("%d warnings", n)
 		}
 	})
@@ -392,7 +392,7 @@ func TestNoStarter(t *testing.T) {
 		if _, err := c.Wait(t.Context()); err == nil {
 			t.Error("a dnsmasq runs")
 		}
-		wantText(t, b.text(), `error="no user"`)
+		wantText(t, b.String(), `error="no user"`)
 	})
 }
 
@@ -427,9 +427,9 @@ func TestFilesAreWrittenBeforeAStart(t *testing.T) {
 		if text, err := os.ReadFile(place.DNSFile()); string(text) != "as it should be" {
 			t.Errorf("the file holds %q, %v", text, err)
 		}
-		wantText(t, b.text(), "changed by another program", "files="+place.DNSFile(), "number=1")
+		wantText(t, b.String(), "changed by another program", "files="+place.DNSFile(), "number=1")
 		must(t, c.Restart(t.Context(), syscall.SIGTERM))
-		if n := strings.Count(b.text(), "changed by another program"); n != 1 {
+		if n := strings.Count(b.String(), "changed by another program"); n != 1 {
 			t.Errorf("%d warnings", n)
 		}
 	})
@@ -443,7 +443,7 @@ func TestFilesThatCannotBeWritten(t *testing.T) {
 		c, log := startFake(t, always(life{}), place)
 		_, err := c.Wait(t.Context())
 		must(t, err)
-		wantText(t, log.text(), "some of its files are not up to date")
+		wantText(t, log.String(), "some of its files are not up to date")
 	})
 }
 
@@ -458,13 +458,13 @@ func TestOutput(t *testing.T) {
 	c := Start(place, files.New(place), log, lines.Clients{
 		OnMessage: func(mac instance.MAC, message string) { heard <- mac.String() + " " + message }})
 	defer c.Close()
-	eventually(t, "it has started", func() bool { return strings.Contains(b.text(), "started, version 0") })
+	eventually(t, "it has started", func() bool { return strings.Contains(b.String(), "started, version 0") })
 	if got := <-heard; got != "52:54:00:00:00:01 DHCPACK" {
 		t.Errorf("heard %q", got)
 	}
-	wantText(t, b.text(), `level=ERROR msg="failed to read a file" from=dnsmasq`, "level=INFO msg=\"started, version 0\"",
+	wantText(t, b.String(), `level=ERROR msg="failed to read a file" from=dnsmasq`, "level=INFO msg=\"started, version 0\"",
 		"LC_ALL=C", "PATH="+os.Getenv("PATH"))
-	if strings.Contains(b.text(), "SECRET") {
+	if strings.Contains(b.String(), "SECRET") {
 		t.Error("dnsmasq has a variable of the server's")
 	}
 }
@@ -475,7 +475,7 @@ func TestRealProcessThatIgnoresTERM(t *testing.T) {
 	place := newPlace(t, "ignore-term")
 	log, b := newLog()
 	c := Start(place, files.New(place), log, lines.Clients{})
-	eventually(t, "it has started", func() bool { return strings.Contains(b.text(), "started, version 0") })
+	eventually(t, "it has started", func() bool { return strings.Contains(b.String(), "started, version 0") })
 	now, err := c.Wait(t.Context())
 	must(t, err)
 	pid := now.PID
@@ -534,7 +534,7 @@ func TestStandsBack(t *testing.T) {
 		if now := c.Peek(); now == nil || !now.Ours || now.Epoch == first.Epoch {
 			t.Errorf("%+v serves", now)
 		}
-		wantText(t, log.text(), "another dnsmasq serves this network", "the external dnsmasq has ended")
+		wantText(t, log.String(), "another dnsmasq serves this network", "the external dnsmasq has ended")
 	})
 }
 
@@ -551,8 +551,8 @@ func TestCloseWhileStandingBack(t *testing.T) {
 		if took := time.Since(began); took != 0 {
 			t.Errorf("it took %v", took)
 		}
-		if c.Peek() != nil || strings.Contains(log.text(), "has ended") {
-			t.Errorf("log:\n%s", log.text())
+		if c.Peek() != nil || strings.Contains(log.String(), "has ended") {
+			t.Errorf("log:\n%s", log.String())
 		}
 		if p, err := find(other.Process.Pid); err != nil {
 			t.Error("the other dnsmasq has ended")

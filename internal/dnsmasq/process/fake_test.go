@@ -13,6 +13,7 @@ import (
 
 	"mdserver/internal/dnsmasq/files"
 	"mdserver/internal/dnsmasq/lines"
+	"mdserver/internal/logtest"
 )
 
 // runs are starts of dnsmasq in fake time. Each run does as life says.
@@ -115,7 +116,7 @@ func (f *fake) Wait() error { return <-f.ended }
 func (f *fake) end(err error) { f.once.Do(func() { f.ended <- err }) }
 
 // startFake starts a Child whose dnsmasq is fake, and closes it at the end.
-func startFake(t *testing.T, r *runs, place files.Place) (*Child, *book) {
+func startFake(t *testing.T, r *runs, place files.Place) (*Child, *logtest.Buffer) {
 	t.Helper()
 	log, b := newLog()
 	c := newChild(newHost(place), r.choose, files.New(place), log, lines.Clients{})

@@ -188,7 +188,7 @@ func TestOrphans(t *testing.T) {
 	if zombie(further.Process.Pid) || zombie(foreign.Process.Pid) {
 		t.Error("another dnsmasq was ended")
 	}
-	wantText(t, b.text(), "stopping the dnsmasq of an earlier mdserver", fmt.Sprint("pid=", orphan.Process.Pid))
+	wantText(t, b.String(), "stopping the dnsmasq of an earlier mdserver", fmt.Sprint("pid=", orphan.Process.Pid))
 }
 
 // Two servers do not fight over one network.

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bytes"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 	"mdserver/internal/account"
 	"mdserver/internal/dnsmasq/content"
 	"mdserver/internal/dnsmasq/files"
+	"mdserver/internal/logtest"
 )
 
 // TestMain is a stand-in for dnsmasq if the program has that name. The real one
@@ -112,11 +111,11 @@ func named(name string, uid uint32) *files.Account {
 func runOther(t *testing.T, p files.Place, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(filepath.Dir(p.Binary), name), args...)
-	said := &book{}
+	said := &logtest.Buffer{}
 	cmd.Stderr = said
 	must(t, cmd.Start())
 	t.Cleanup(func() { kill(cmd) })
-	eventually(t, name+" has started", func() bool { return strings.Contains(said.text(), started) })
+	eventually(t, name+" has started", func() bool { return strings.Contains(said.String(), started) })
 	return cmd
 }
 
@@ -148,26 +147,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// book keeps text that several goroutines write.
-type book struct {
-	mu   sync.Mutex
-	kept bytes.Buffer
-}
-
-func (b *book) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.kept.Write(p)
-}
-
-func (b *book) text() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.kept.String()
-}
-
 // newLog is a log that can be read.
-func newLog() (*slog.Logger, *book) {
-	b := &book{}
+func newLog() (*slog.Logger, *logtest.Buffer) {
+	b := &logtest.Buffer{}
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug})), b
 }

@@ -76,6 +76,6 @@ func TestPIDFileThatCannotBeWritten(t *testing.T) {
 		c, log := startFake(t, always(life{}), place)
 		_, err := c.Wait(t.Context())
 		must(t, err)
-		wantText(t, log.text(), "pid-file cannot be written")
+		wantText(t, log.String(), "pid-file cannot be written")
 	})
 }

@@ -20,6 +20,7 @@ import (
 
 	"mdserver/internal/dnsmasq/files"
 	"mdserver/internal/launcher"
+	"mdserver/internal/logtest"
 )
 
 // serveLauncher runs a launcher, as the user of the test, until the end of the test.
@@ -116,7 +117,7 @@ func TestStarter(t *testing.T) {
 // runToEnd starts a stand-in that ends by itself, and returns what it writes.
 func runToEnd(t *testing.T, start starter, args ...string) string {
 	t.Helper()
-	var out book
+	var out logtest.Buffer
 	p, err := start(args, &out)
 	must(t, err)
 	if p.Pid() <= 1 {
@@ -128,7 +129,7 @@ func runToEnd(t *testing.T, start starter, args ...string) string {
 	} else if errors.As(err, &exit) && exit.ExitCode() != 2 {
 		t.Errorf("it ended by %v", err)
 	}
-	return out.text()
+	return out.String()
 }
 
 func TestAsServer(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,13 +13,14 @@ import (
 
 	"mdserver/internal/etcd/etcdfake"
 	"mdserver/internal/inventory/storetest"
+	"mdserver/internal/logtest"
 )
 
 // site is an etcd in memory with stores, in a synctest bubble.
 type site struct {
 	*etcdfake.Etcd
 	t     *testing.T
-	lines syncBuffer
+	lines logtest.Buffer
 	cache *fickleCache // of the store that was opened last
 }
 
@@ -34,24 +34,6 @@ var errDisk = errors.New("the disk is full")
 func onSite(t *testing.T, test func(t *testing.T, s *site)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(t, &site{Etcd: etcdfake.New(), t: t}) })
-}
-
-// syncBuffer is a log that a test reads while several stores write it.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // fickleCache is a cache that fails on demand.

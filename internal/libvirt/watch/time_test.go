@@ -12,6 +12,7 @@ import (
 
 	"mdserver/internal/libvirt/connection"
 	"mdserver/internal/libvirt/libvirttest"
+	"mdserver/internal/logtest"
 )
 
 // pass lets time pass, and then waits for what happens at its end.
@@ -116,7 +117,7 @@ func TestEndOfPause(t *testing.T) {
 		s, r := libvirttest.InMemory(t), &recorder{}
 		s.Refuse(libvirttest.ConnectOpen, golibvirt.ErrInternalError)
 		ctx, stop := context.WithCancel(t.Context())
-		w, ended := newWatcher(t, s, r, &syncBuffer{}), make(chan time.Time)
+		w, ended := newWatcher(t, s, r, &logtest.Buffer{}), make(chan time.Time)
 		go func() {
 			w.Run(ctx)
 			ended <- time.Now()
@@ -208,7 +209,7 @@ func TestNothingIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r := libvirttest.InMemory(t), &recorder{}
 		ctx, stop := context.WithCancel(t.Context())
-		w, ended := newWatcher(t, s, r, &syncBuffer{}), make(chan struct{})
+		w, ended := newWatcher(t, s, r, &logtest.Buffer{}), make(chan struct{})
 		go func() {
 			defer close(ended)
 			w.Run(ctx)

@@ -19,6 +19,7 @@ import (
 	"mdserver/internal/libvirt/bridges"
 	"mdserver/internal/libvirt/connection"
 	"mdserver/internal/libvirt/libvirttest"
+	"mdserver/internal/logtest"
 )
 
 // recorder keeps what a watcher finds out, one line for each call.
@@ -118,24 +119,6 @@ func web(n byte, running bool) libvirttest.Domain {
 		name, uuid.UUID{n}, n)}
 }
 
-// syncBuffer is a log that a test reads while others write.
-type syncBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
 // newWatcher makes a watcher of a libvirt.
 func newWatcher(t *testing.T, s *libvirttest.Server, r *recorder, log io.Writer) *Watcher {
 	logger := slog.New(slog.NewTextHandler(log, nil))
@@ -146,9 +129,9 @@ func newWatcher(t *testing.T, s *libvirttest.Server, r *recorder, log io.Writer)
 }
 
 // follow runs a watcher until the end of the test.
-func follow(t *testing.T, s *libvirttest.Server, r *recorder) (*Watcher, *syncBuffer) {
+func follow(t *testing.T, s *libvirttest.Server, r *recorder) (*Watcher, *logtest.Buffer) {
 	t.Helper()
-	log := &syncBuffer{}
+	log := &logtest.Buffer{}
 	w := newWatcher(t, s, r, log)
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -379,7 +362,7 @@ func TestEndDuringList(t *testing.T) {
 // An update that fails because the server stops is no fault of the guest.
 func TestEndDuringUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, r, log := libvirttest.InMemory(t), &recorder{}, &syncBuffer{}
+		s, r, log := libvirttest.InMemory(t), &recorder{}, &logtest.Buffer{}
 		s.Define(web(1, true))
 		ctx, stop := context.WithCancel(t.Context())
 		w := newWatcher(t, s, r, log)
