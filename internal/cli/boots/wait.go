@@ -91,9 +91,9 @@ func WaitCommand() *cobra.Command {
   ready       done with cloud-init, which needs ` + "`report = yes`" + `
   gone        no longer known to libvirt or to the server
 
-Except for registered and gone, the boot counts that is under way: a guest that
-reboots, as cloud-init may have it do, is waited for again. A guest that is not
-known yet, or off, is waited for as well.
+All conditions but registered and gone are about the present boot: if the guest
+reboots, as cloud-init may make it do, the command waits for the next boot, too.
+It also waits for guests that are off or not known yet.
 
 The exit code is 0 if all guests are as wanted, 1 if the boot of one failed, 2 if
 one is degraded, and 124 if the time is over. On a terminal, progress is shown.

@@ -28,12 +28,12 @@ func BackupCommand() *cobra.Command {
 		Short: "Back up guests, addresses and keys",
 		Long: `Save everything that the server stores in one file: guests with their addresses,
 instance-ids and passwords, addresses in quarantine, the server's notes, and the
-keys of tokens and identity documents. The file contains the guests'
-secrets; its mode is 0600. Configuration and templates are not in it.
+keys of tokens, identity documents and ssh host certificates. The file contains
+secrets, so only its owner can read it. Configuration and templates are not in it.
 
 If the server runs, it makes the backup and continues to serve. If it does not run,
-the configured database is read. The backup is checked before and after it is written; a file
-of that name is replaced as a whole, or not changed after an error.`,
+the command reads the configured database. The backup is checked before and after it
+is written. A file of that name is replaced as a whole, or not changed after an error.`,
 		Example: `  mdserver backup /var/backups/mdserver.backup
   mdserver backup - | ssh other mdserver restore --yes -`,
 		Args: command.Exactly(1),

@@ -26,8 +26,8 @@ func listCommand() *cobra.Command {
 		Aliases: []string{"list"},
 		Short:   "List guests, and the domains that are refused",
 		Long: `List guests with their state: running, off, away (migrated or saved to a
-file), gone (undefined), or unknown to libvirt. BOOT is how far its boot is, or how
-it went, see "mdserver boots --help". AGE is the time since a guest was first
+file), gone (undefined), or unknown to libvirt. BOOT is how far its boot has come,
+or how it went; see "mdserver boots --help". AGE is the time since a guest was first
 registered. -o wide adds the host, the network, the bridge, the tap device and more.
 
 Names and filters select guests; a guest must match all filters. A tag filter is

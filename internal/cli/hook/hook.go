@@ -40,10 +40,10 @@ func Command() *cobra.Command {
 libvirt runs this command by /etc/libvirt/hooks/qemu.d/mdserver, with its own four
 arguments.
 
-"prepare begin" and "migrate begin" register the guest: libvirt passes through
-prepare for every start, also for that of a saved or a received guest. "release end"
-notes that it has stopped: several hosts with one inventory learn from it how a
-migration has ended. Other operations do nothing.
+"prepare begin" and "migrate begin" register the guest: libvirt runs the hook with
+"prepare begin" before every start, also that of a saved or a received guest.
+"release end" notes that the guest has stopped: from that, several hosts with one
+inventory learn how a migration has ended. Other operations do nothing.
 
 libvirt waits for its hooks, and does not start the guest if one fails. So this
 command ends within two seconds, prints nothing, and always exits with 0. Errors

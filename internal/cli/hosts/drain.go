@@ -24,7 +24,7 @@ func drainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "drain [NAME|ID]",
 		Short: "Take a host out of service",
-		Long: `Take a host out of service, by default the one that is asked. It gives back the
+		Long: `Take a host out of service, by default the one whose server is asked. It gives back the
 addresses that it has claimed for guests that start without etcd, and claims no more.
 All hosts know that it is drained, until --undo puts it back into service.
 

@@ -31,7 +31,7 @@ With --output, the file is replaced as a whole, or not changed after an error.`,
   mdserver export --format legacy --output /var/lib/mdserver/db_file.json`,
 		Args: command.Exactly(0),
 	}
-	format := cmd.Flags().String("format", "legacy", "format of the output: json, legacy, legacy-list or legacy-object")
+	format := cmd.Flags().String("format", "legacy", "`FORMAT` of the output: json, legacy, legacy-list or legacy-object")
 	output := command.OutputFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(api.ExportFormats, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 	cmd.RunE = command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {

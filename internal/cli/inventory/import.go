@@ -26,8 +26,8 @@ a snapshot of its guests first.
 
 If a guest exists already and its record differs, it is skipped, or replaced with
 --replace. The same applies if another guest has its name, address or MAC address,
-or if its address is in quarantine. A host name that is taken is changed. The file is refused as a whole if it
-has an unknown field.
+or if its address is in quarantine. A host name that is taken is changed. If the
+file has an unknown field, all of it is refused.
 
 The exit code is 1 if a guest was skipped.`,
 		Example: `  mdserver export --format json --output guests.json

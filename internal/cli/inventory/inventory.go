@@ -37,12 +37,14 @@ func Command() *cobra.Command {
 --ansible prints what Ansible expects of an inventory script. Hosts are guests by
 their host names. Groups are mdserver (all guests), network_NETWORK, state_STATE,
 tag_TAG_VALUE, and tag_TAG for a tag without a value. In names, all but ASCII's
-letters and digits becomes an underscore. Filters select guests as those of "mdserver instance ls" do.
+letters and digits becomes an underscore. The filters are those of
+"mdserver instance ls".
 
 --terraform is a program for the data source "external" of Terraform and OpenTofu.
 It reads {"name": "GUEST"} from standard input and prints one guest as a map of
-strings. A guest is named as for other commands. With "wait_for" in the query, it
-waits first, for a condition of "mdserver wait", and for "timeout" (5m) at most.`,
+strings. GUEST is a name, UUID or address, as for other commands. With "wait_for"
+in the query, it first waits for a condition of "mdserver wait", and for "timeout"
+(5m) at most.`,
 		Example: `  mdserver inventory --ansible --list
   mdserver inventory --ansible --state running -l role=web
   echo '{"name": "web1"}' | mdserver inventory --terraform`,

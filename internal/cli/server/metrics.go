@@ -13,8 +13,9 @@ func MetricsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "metrics",
 		Short: "Print the server's metrics in the text format of Prometheus",
-		Long: `Print the server's metrics in the text format of Prometheus. The key listen in
-[metrics] serves them by HTTP.`,
+		Long: `Print the server's metrics in the text format of Prometheus.
+
+To let Prometheus scrape them by HTTP, set the key listen in the section [metrics].`,
 		Example: `  mdserver metrics | grep mdserver_network_addresses_free`,
 		Args:    command.Exactly(0),
 		RunE: command.WithServer(func(cmd *cobra.Command, server *client.Client, _ []string) error {

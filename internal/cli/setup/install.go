@@ -47,7 +47,7 @@ stays where it is.`,
 		Args: command.Exactly(0),
 	}
 	installFlags(cmd, &opts)
-	cmd.Flags().StringVar(&opts.User, "user", "mdserver", "system user that mdserver runs as; created if missing")
+	cmd.Flags().StringVar(&opts.User, "user", "mdserver", "system `USER` that mdserver runs as; created if missing")
 	cmd.Flags().BoolVar(&opts.NoUser, "no-user", false, "create no user")
 	start := startFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {

@@ -38,8 +38,8 @@ definition that libvirt stores; without --as, the recommended way is used.
 Everything else in the definition stays the same. A running guest must be shut
 down and started to find the change.
 
-NAME is the domain's name or its UUID; The domain is read from libvirt, and
-the server does not have to run.`,
+NAME is the domain's name or its UUID. The domain is read from libvirt, so the
+server does not have to run.`,
 		Example: `  mdserver smbios web1
   mdserver smbios web1 --apply
   mdserver smbios web1 --as nocloud`,
@@ -48,7 +48,7 @@ the server does not have to run.`,
 	}
 	view.Flags(cmd, false)
 	var opt options
-	cmd.Flags().StringVar((*string)(&opt.datasource), "as", "", "cloud to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
+	cmd.Flags().StringVar((*string)(&opt.datasource), "as", "", "`CLOUD` to look like: openstack, nocloud, ec2 (Amazon), ec2-clone or nocloud-net")
 	cmd.Flags().BoolVar(&opt.apply, "apply", false, "add it to the domain's definition")
 	cmd.Flags().BoolVarP(&opt.yes, "yes", "y", false, "do not ask, even if the guest will set itself up again")
 	_ = cmd.RegisterFlagCompletionFunc("as", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

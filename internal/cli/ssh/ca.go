@@ -106,8 +106,8 @@ func rotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Make another key that signs the guests' host certificates",
-		Long: "Make another key that signs the guests' host certificates, and print the known_hosts lines\n" +
-			"as \"mdserver ssh ca\" does.\n\n" + rotation,
+		Long: "Replace the key that signs the guests' host certificates, and print the known_hosts\n" +
+			"lines as \"mdserver ssh ca\" does.\n\n" + rotation,
 		Example: `  mdserver ssh ca rotate
   mdserver ssh ca rotate --yes | sudo tee -a /etc/ssh/ssh_known_hosts`,
 		Args: command.Exactly(0),

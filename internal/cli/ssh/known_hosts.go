@@ -32,7 +32,7 @@ func KnownHostsCommand() *cobra.Command {
 files, with the guests' names and addresses. --json also has the time of the last
 report, and the changes of keys without a new instance-id.
 
-With --ssh, print the keys of the guest that ssh means by a host, for ssh's option
+With --ssh, print the keys of the guest that ssh connects to, for ssh's option
 KnownHostsCommand. The exit code is 0 then, even after an error, because ssh ends
 the connection otherwise. Errors are printed on standard error.
 

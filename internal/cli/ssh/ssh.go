@@ -35,8 +35,8 @@ The user is USER, or the metadata key ssh_user, or the configuration's ssh.user,
 or what ssh chooses. The arguments go to ssh after the host: options, and a
 command to run. The exit code is that of ssh. It needs OpenSSH 8.5 or later.
 
-` + selection.RefHelp + ` For a guest with the name of a command below,
-write "mdserver ssh -- NAME".`,
+` + selection.RefHelp + `
+If a guest has the name of a command below, write "mdserver ssh -- NAME".`,
 		Example: `  mdserver ssh web1
   mdserver ssh root@web1 -- -L 8080:localhost:80 uptime`,
 		Args:              command.AtLeast(1),
@@ -158,6 +158,7 @@ For a guest that has reported its host keys, ssh accepts those and no others.
 
 ` + selection.RefHelp,
 		Example: `  mdserver ssh-config > ~/.ssh/mdserver.conf
+  [ -s ~/.ssh/config ] || echo > ~/.ssh/config
   sed -i '1i Include mdserver.conf' ~/.ssh/config`,
 		Args:              command.AtLeast(0),
 		ValidArgsFunction: selection.CompleteGuests,
