@@ -22,7 +22,7 @@ var registrationKeys = []key{
 	{
 		section: "mdserver", name: "snapshots", def: 7,
 		doc: "Number of database snapshots to keep, in the directory snapshots beside the database.\n" +
-			"One is made each day, and one before each import, restore and upgrade of the format.\n" +
+			"One is made each day, one before each import, and one before and after each restore.\n" +
 			"`mdserver restore` restores them. 0: none.",
 		binding: bind(kind.Whole(0, 1000), func(c *Config) *int { return &c.Server.Snapshots }),
 	},
