@@ -24,7 +24,7 @@ text. The differences below are deliberate. The end-to-end tests send the reques
 
 - A new guest's instance-id is made from its UUID, no longer from its address, so that a reused
   address does not repeat an id. Guests imported from the original's database keep theirs.
-- An address belongs to its guest for good; the original drew a random one.
+- A guest keeps its address until it is released; the original drew a random one.
 - Every path, of a directory or of a value, gives the same answer with a trailing slash and without,
   and doubled slashes count as one; the original answered 404.
 - Every answer has a Content-Length.
