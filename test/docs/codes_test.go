@@ -37,12 +37,12 @@ func TestCodesAreDocumented(t *testing.T) {
 	}
 	var page bytes.Buffer
 	page.WriteString(codesHead)
-	page.WriteString("## doctor\n\nThe field `code` of a finding; `not_checked` is what could not be checked, and a finding without a problem has no code.\n\n" +
+	page.WriteString("## doctor\n\nThese are values of the field `code` of a finding. The code `not_checked` means that a check could not be made. A finding without a problem has no code.\n\n" +
 		"| code | state | finding |\n|---|---|---|\n")
 	for _, c := range doctor {
 		fmt.Fprintf(&page, "| `%s` | %s | %s |\n", c.name, c.state, c.text)
 	}
-	page.WriteString("\n## explain\n\nThe field `code` in the list `problems`, which has the texts of `missing` with their codes.\n\n| code | text |\n|---|---|\n")
+	page.WriteString("\n## explain\n\nThese are values of the field `code` in the list `problems`. That list has the texts of the list `missing`, with their codes.\n\n| code | text |\n|---|---|\n")
 	for _, c := range explain {
 		fmt.Fprintf(&page, "| `%s` | %s |\n", c.name, c.text)
 	}
