@@ -208,8 +208,8 @@ func TestStartFlags(t *testing.T) {
 		"--start":               "network , keys []",
 		"--start --network mds": "network mds, keys []",
 		"--start --key DIR/b.pub --key DIR/a.pub": "network , keys [ssh-rsa B ssh-rsa C ssh-rsa A]",
-		"--network mds":           "exit code 1: --network and --key have an effect with --start only",
-		"--key DIR/a.pub":         "exit code 1: --network and --key have an effect with --start only",
+		"--network mds":           "exit code 2: --network and --key have an effect with --start only",
+		"--key DIR/a.pub":         "exit code 2: --network and --key have an effect with --start only",
 		"--start --key DIR/empty": "exit code 1: DIR/empty has no key",
 		"--start --key DIR/none":  "exit code 3: read the SSH key: open DIR/none: no such file or directory",
 	} {

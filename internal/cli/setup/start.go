@@ -31,7 +31,7 @@ func startFlags(cmd *cobra.Command) func() (*install.Start, error) {
 	return func() (*install.Start, error) {
 		if !*start {
 			if flags.Changed("network") || flags.Changed("key") {
-				return nil, errors.New("--network and --key have an effect with --start only")
+				return nil, exit.With(exit.Usage, errors.New("--network and --key have an effect with --start only"))
 			}
 			return nil, nil
 		}

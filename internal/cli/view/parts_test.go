@@ -2,8 +2,11 @@ package view
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +14,8 @@ import (
 
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
+	"mdserver/internal/client"
+	"mdserver/internal/config"
 )
 
 // parts is a view with a table and a line below it.
@@ -115,5 +120,127 @@ func TestFlagsOfAResult(t *testing.T) {
 	file.Flags().StringP("output", "o", "json", "")
 	if got := FormatOf(file); got != "" {
 		t.Errorf("a file's name is taken for the format %q", got)
+	}
+	for flags, want := range map[string]string{"": "", "--json": FormatJSON, "--json=false": ""} {
+		stream := &cobra.Command{}
+		stream.Flags().Bool("json", false, "print one document per line")
+		if err := stream.ParseFlags(strings.Fields(flags)); err != nil {
+			t.Fatal(err)
+		}
+		if got := FormatOf(stream); got != want {
+			t.Errorf("%s of a command that prints documents as they come is the format %q, want %q", flags, got, want)
+		}
+	}
+}
+
+// TestFlagsAreCompleted checks that the shell offers the formats of a command, and no files.
+func TestFlagsAreCompleted(t *testing.T) {
+	for list, want := range map[bool]string{true: "table wide json yaml csv name", false: "table json yaml"} {
+		cmd := &cobra.Command{}
+		Flags(cmd, list)
+		complete, ok := cmd.GetFlagCompletionFunc("output")
+		if !ok {
+			t.Fatal("nothing completes -o")
+		}
+		words, directive := complete(cmd, nil, "")
+		if got := strings.Join(words, " "); got != want || directive != cobra.ShellCompDirectiveNoFileComp {
+			t.Errorf("of a list %v: %s, directive %d", list, got, directive)
+		}
+	}
+}
+
+// TestSheetCannotBePrinted checks that a list which cannot be written is an error, and has no line
+// below it and no exit code of what it says.
+func TestSheetCannotBePrinted(t *testing.T) {
+	for _, flags := range []string{"", "-o wide", "-o csv", "--json", "-o yaml"} {
+		cmd := Report(&cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true}, parts, func(*cobra.Command, []string) ([]string, error) { return []string{"bad"}, nil })
+		out := &brokenPipe{}
+		cmd.SetOut(out)
+		cmd.SetArgs(strings.Fields(flags))
+		if err := cmd.Execute(); !errors.Is(err, os.ErrClosed) || strings.Contains(out.tried, "below") {
+			t.Errorf("%s: %v, after %q", flags, err, out.tried)
+		}
+	}
+}
+
+// brokenPipe refuses what is written, and keeps it.
+type brokenPipe struct{ tried string }
+
+func (b *brokenPipe) Write(p []byte) (int, error) {
+	b.tried += string(p)
+	return 0, os.ErrClosed
+}
+
+// TestNothingIsShown checks that a command which has no result prints none, and fails as it did.
+func TestNothingIsShown(t *testing.T) {
+	failed := exit.With(exit.NotFound, errors.New("no such thing"))
+	for _, flags := range []string{"", "-q", "--json"} {
+		cmd := Report(&cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true}, parts, func(*cobra.Command, []string) ([]string, error) { return []string{"a"}, failed })
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetArgs(strings.Fields(flags))
+		if err := cmd.Execute(); err != failed || out.Len() > 0 {
+			t.Errorf("%s: %v, printed %q", flags, err, &out)
+		}
+	}
+}
+
+// TestLongCells checks that a program gets more of a long cell than a person, and neither without
+// end.
+func TestLongCells(t *testing.T) {
+	long := strings.Repeat("n", 10*output.MaxText)
+	for flags, want := range map[string][2]int{
+		"--no-headers":        {output.MaxValue - 100, output.MaxValue + 100},
+		"-o csv --no-headers": {output.MaxText - 100, output.MaxText + 100},
+		"-q":                  {output.MaxText - 100, output.MaxText + 100},
+	} {
+		if got, _, err := show(t, parts, []string{long}, flags); err != nil || len(got) < want[0] || len(got) > want[1] {
+			t.Errorf("%s: %d bytes, want %d, %v", flags, len(got), want, err)
+		}
+	}
+}
+
+// TestEmptyLists checks that a list without rows has a heading for people and for tables, and no line
+// for a shell.
+func TestEmptyLists(t *testing.T) {
+	v := parts
+	v.Wrong, v.Below = nil, nil
+	for flags, want := range map[string]string{
+		"": "NAME  FIRST SEEN\n", "--no-headers": "", "-q": "", "-o csv": "name,first_seen,wide\n", "-o csv --no-headers": "",
+		"--json": "{\n  \"data\": []\n}\n", "-o yaml": "data: []\n",
+	} {
+		if got, _, err := show(t, v, []string{}, flags); err != nil || got != want {
+			t.Errorf("%s: %q, want %q, %v", flags, got, want, err)
+		}
+	}
+}
+
+// TestQuery checks that a command asks the server for what its arguments name, and fails without a
+// server.
+func TestQuery(t *testing.T) {
+	cmd := Query(&cobra.Command{Use: "x", SilenceErrors: true, SilenceUsage: true}, parts, func(_ context.Context, server *client.Client, args []string) ([]string, error) {
+		if server == nil {
+			t.Error("there is no server to ask")
+		}
+		return args, nil
+	})
+	cmd.Flags().String("config", "", "")
+	cmd.Flags().String("socket", "", "")
+	run := func(args ...string) (string, error) {
+		var out bytes.Buffer
+		cmd.SetOut(&out)
+		cmd.SetErr(&bytes.Buffer{})
+		cmd.SetArgs(args)
+		err := cmd.Execute()
+		return out.String(), err
+	}
+	if got, err := run("-q", "--socket", "/run/none", "a", "b"); err != nil || got != "word-a\nword-b\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if info, err := os.Stat(config.Default().Server.Socket); err == nil && info.Mode().Type() == os.ModeSocket {
+		return // a server of this host is asked where the configuration cannot be read
+	}
+	if got, err := run("-q", "--socket", "", "--config", filepath.Join(t.TempDir(), "none"), "a"); exit.Code(err) != exit.Unreadable || got != "" {
+		t.Errorf("without a configuration: %q, %v", got, err)
 	}
 }

@@ -79,10 +79,14 @@ func shorthand(f *command.OneOf, chosen string) func(text string) error {
 }
 
 // FormatOf is the format that the flags of a command choose. It is empty for a
-// command without a result.
+// command without a result. One that prints documents as they come, by a --json of
+// its own, has no -o.
 func FormatOf(cmd *cobra.Command) string {
 	if flag := cmd.Flags().Lookup("output"); flag != nil && flag.Value.Type() == formatUnit {
 		return flag.Value.String()
+	}
+	if documents, _ := cmd.Flags().GetBool("json"); documents {
+		return FormatJSON
 	}
 	return ""
 }
