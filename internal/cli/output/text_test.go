@@ -105,7 +105,7 @@ func TestJSON(t *testing.T) {
 	}{
 		"in lines":    {func(b *bytes.Buffer, v any) error { return JSON(b, v) }, "{\n  \"a\": \"<b>\",\n  \"c\": \"\\u202e\"\n}\n"},
 		"in one line": {func(b *bytes.Buffer, v any) error { return JSONLine(b, v) }, "{\"a\":\"<b>\",\"c\":\"\\u202e\"}\n"},
-		"as YAML":     {func(b *bytes.Buffer, v any) error { return YAML(b, v) }, ""},
+		"as YAML":     {func(b *bytes.Buffer, v any) error { return YAML(b, v) }, "a: <b>\nc: \"\u202e\"\n"},
 	} {
 		var out bytes.Buffer
 		if err := tt.print(&out, value); err != nil || tt.want != "" && out.String() != tt.want {
