@@ -50,6 +50,14 @@ func TestNumberOfArguments(t *testing.T) {
 	}
 }
 
+// TestArgumentsOfAParent checks a command that takes an argument of its own and has commands below it.
+func TestArgumentsOfAParent(t *testing.T) {
+	_, group, _ := commands()
+	isUsage(t, Exactly(1)(group, nil), "expected 1 argument, got 0; usage: tool thing; see `tool thing --help`")
+	isUsage(t, Exactly(1)(group, []string{"a"}), "")
+	isUsage(t, Exactly(1)(group, []string{"shwo", "b"}), "\"shwo\" is not a command of `tool thing`; did you mean \"show\"?; see `tool thing --help`")
+}
+
 // isUsage checks that an error is one of the command line, with a text, or none for "".
 func isUsage(t *testing.T, err error, want string) {
 	t.Helper()
