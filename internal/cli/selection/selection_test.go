@@ -102,8 +102,8 @@ func TestGuests(t *testing.T) {
 			if got != tt.want || strings.Join(s.asked, " ") != tt.asked {
 				t.Errorf("%q after asking for %s, want %q after %s", got, s.asked, tt.want, tt.asked)
 			}
-			if list.Guests == nil || list.Bridges["lan"] != "br-lan" {
-				t.Errorf("guests %v, bridges %v", list.Guests, list.Bridges)
+			if list.Guests == nil || list.Bridges["lan"] != "br-lan" || list.Now.IsZero() {
+				t.Errorf("guests %v, bridges %v, now %v", list.Guests, list.Bridges, list.Now)
 			}
 		})
 	}
@@ -120,6 +120,16 @@ func TestGuests(t *testing.T) {
 		if _, err := Guests(t.Context(), s, filter, names); !errors.Is(err, client.ErrNotRunning) || s.asked[len(s.asked)-1] != fails {
 			t.Errorf("%s fails: %v after asking for %s", fails, err, s.asked)
 		}
+	}
+}
+
+// TestNamesakes checks that guests are told apart by their UUIDs, whatever names they have.
+func TestNamesakes(t *testing.T) {
+	s := newInventory()
+	s.guests[1].Name = "a"
+	list, err := Guests(t.Context(), s, Filter{}, []string{"a"})
+	if err != nil || len(list.Guests) != 1 || list.Guests[0].UUID != s.guests[0].UUID {
+		t.Errorf("%+v, %v", list.Guests, err)
 	}
 }
 
