@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"regexp"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -70,12 +71,16 @@ func yamlCollection(dec *json.Decoder, open json.Delim) (*yaml.Node, error) {
 	return collection, err
 }
 
+// ofYAML11 is what YAML 1.1, which Python and Ansible read, takes for something else
+// than a text: a truth value, or a number with the base 60, such as a MAC address.
+var ofYAML11 = regexp.MustCompile(`^(?:(?i:y|n|yes|no|on|off)|=|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)$`)
+
 // yamlText is a text. One with characters that are not visible, such as line
 // breaks, is in double quotes, where the escapes of package visible, which all
 // output passes, are YAML's own.
 func yamlText(text string) *yaml.Node {
 	node := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-	if visible.String(text) != text {
+	if visible.String(text) != text || ofYAML11.MatchString(text) {
 		node.Style = yaml.DoubleQuotedStyle
 	}
 	return node

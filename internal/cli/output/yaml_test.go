@@ -46,3 +46,37 @@ func TestYAMLMeansTheSame(t *testing.T) {
 		t.Errorf("%s\nbecame\n%s", data, out.Bytes())
 	}
 }
+
+// TestYAMLText checks the form that people read: the fields in their order, two spaces deep.
+func TestYAMLText(t *testing.T) {
+	value := struct {
+		Name  string         `json:"name"`
+		Count int            `json:"count"`
+		All   []string       `json:"all"`
+		Deep  map[string]any `json:"deep"`
+		None  *int           `json:"none"`
+	}{"yes", 12345678901, []string{"a", "b\nc"}, map[string]any{"on": true, "list": []any{map[string]any{"x": 1}}}, nil}
+	const want = "name: \"yes\"\ncount: 12345678901\nall:\n  - a\n  - \"b\\nc\"\ndeep:\n  list:\n    - x: 1\n  \"on\": true\nnone: null\n"
+	var out bytes.Buffer
+	if err := YAML(&out, value); err != nil || out.String() != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, &out, want)
+	}
+}
+
+// TestYAMLOfOlderReaders checks that texts which YAML 1.1 takes for something else are quoted, and others
+// are not.
+func TestYAMLOfOlderReaders(t *testing.T) {
+	for text, quoted := range map[string]bool{
+		"52:54:00:12:34:56": true, "10:20": true, "-1:30.5": true, "yes": true, "No": true, "ON": true, "off": true, "y": true, "N": true, "=": true, "010": true, "2026-03-01": true, "true": true, "": true, "~": true,
+		"52:54:00:12:34:ab": false, "10:60": false, "yess": false, "web1": false, "fd00::7": false, "10.0.0.7": false, "==": false,
+	} {
+		var out bytes.Buffer
+		want := text + "\n"
+		if quoted {
+			want = `"` + text + "\"\n"
+		}
+		if err := YAML(&out, text); err != nil || out.String() != want {
+			t.Errorf("%q is %s, %v", text, &out, err)
+		}
+	}
+}
