@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"mdserver/internal/cli/command"
 	"mdserver/internal/config"
 )
 
@@ -233,12 +234,17 @@ func TestHookSocket(t *testing.T) {
 	}
 	valid, wrong := write("valid.conf", "[mdserver]\nsocket = /run/a.sock\n"), write("wrong.conf", "[mdserver]\nsocket = /run/a.sock\nport = many\n")
 	usual := config.Default().Server.Socket
+	installed := usual // or what a configuration of this host says
+	if conf, _, err := config.Load(command.DefaultConfig); err == nil {
+		installed = conf.Server.Socket
+	}
 	for _, tt := range []struct{ name, socket, conf, want string }{
 		{"a socket", "/run/b.sock", "", "/run/b.sock"},
 		{"a socket and a configuration", "/run/b.sock", valid, "/run/b.sock"},
 		{"a configuration", "", valid, "/run/a.sock"},
 		{"a wrong configuration", "", wrong, usual},
 		{"no configuration", "", filepath.Join(dir, "none"), usual},
+		{"nothing is named", "", "", installed},
 	} {
 		t.Setenv("MDSERVER_SOCKET", tt.socket)
 		t.Setenv("MDSERVER_CONFIG", tt.conf)

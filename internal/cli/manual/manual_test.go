@@ -145,3 +145,93 @@ func TestCompletions(t *testing.T) {
 		t.Errorf("%d scripts", len(pages))
 	}
 }
+
+// withMore are the commands of newCommands, and some of each other kind.
+func withMore() *cobra.Command {
+	run := func(*cobra.Command, []string) {}
+	root := newCommands()
+	root.Version = "1.2"
+	completion := &cobra.Command{Use: "completion", Short: "Print scripts"}
+	completion.AddCommand(&cobra.Command{Use: "bash", Short: "Print one for bash", Run: run})
+	both := &cobra.Command{Use: "both NAME", Short: "Do both", Long: "Do both, *always*.\n\n  a table", GroupID: "things", Run: run}
+	both.AddCommand(&cobra.Command{Use: "half", Short: "Do half of it", Run: run})
+	root.AddCommand(completion, both, &cobra.Command{Use: "codes", Short: "List codes", Long: "Codes:\n\n  0  fine"})
+	root.InitDefaultHelpCmd()
+	return root
+}
+
+// TestHelpOfMore checks the help of topics, of commands that have others below them and take
+// arguments as well, and of the program itself.
+func TestHelpOfMore(t *testing.T) {
+	root := withMore()
+	if got := Help(find(t, root, "codes")); got != "Codes:\n\n  0  fine\n" {
+		t.Errorf("the help of a topic is %q", got)
+	}
+	help := Help(find(t, root, "both"))
+	for _, part := range []string{"tool both: Do both\n\nUsage:\n  tool both NAME [flags]\n\nDo both, *always*.\n", "\n\nCommands:\n  half        Do half of it\n\n", "\nHelp of a command: `tool both COMMAND --help`\n"} {
+		if !strings.Contains(help, part) {
+			t.Errorf("%q is missing in\n%s", part, help)
+		}
+	}
+	help = Help(root)
+	for part, want := range map[string]bool{
+		"\n\nThings:\n  both        Do both\n  thing       Change things\n\n": true,
+		"\n\nCommands:\n  completion  Print scripts\n  help        ":          true,
+		"List codes":                           false, // a topic is no command
+		"  -v, --version   version for tool\n": true,
+	} {
+		if strings.Contains(help, part) != want {
+			t.Errorf("%q is there: want %v\n%s", part, want, help)
+		}
+	}
+	if help := Help(find(t, root, "thing")); strings.Contains(help, "old") || strings.Contains(help, "--version") {
+		t.Errorf("the help has a hidden command, or a version:\n%s", help)
+	}
+}
+
+// TestPagesOfMore checks which commands the man pages and the reference have.
+func TestPagesOfMore(t *testing.T) {
+	pages, err := ManPages(withMore(), Release{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, page := range pages {
+		names = append(names, strings.TrimPrefix(page.Path, "share/man/man8/"))
+		if title := `.TH "` + strings.ToUpper(strings.TrimSuffix(strings.TrimPrefix(page.Path, "share/man/man8/"), ".8")) + `" "8"`; !strings.Contains(string(page.Content), title) {
+			t.Errorf("%s has no title %s\n%s", page.Path, title, page.Content)
+		}
+	}
+	if want := "tool.8 tool-both.8 tool-both-half.8 tool-completion.8 tool-thing.8 tool-thing-add.8"; strings.Join(names, " ") != want {
+		t.Errorf("pages %s, want %s", names, want)
+	}
+	text := Reference(withMore(), "")
+	for part, want := range map[string]bool{
+		"| [`tool both`](#tool-both) | Do both |\n| [`tool both half`](#tool-both-half) | Do half of it |\n":         true,
+		"## tool both\n\nDo both.\n\nUsage: `tool both NAME`\n\nDo both, \\*always\\*.\n\n```text\n  a table\n```\n": true,
+		"## tool completion bash\n": true,
+		"## tool codes":             false,
+		"`tool thing`":              false, // it only has others below it
+		"```text\n      --loud   say more\n```\n\n**Things**": true,
+	} {
+		if strings.Contains(text, part) != want {
+			t.Errorf("%q is there: want %v\n%s", part, want, text)
+		}
+	}
+	if before, section, _ := strings.Cut(text, "## tool\n"); strings.Contains(section, "--loud") || !strings.Contains(before, "--loud") {
+		t.Error("the flags of all commands are told again, or not at all")
+	}
+}
+
+// TestCompletionsDescribe checks that the scripts show what each word means.
+func TestCompletionsDescribe(t *testing.T) {
+	pages, err := Completions(newCommands())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range pages {
+		if strings.Contains(string(page.Content), "__completeNoDesc") {
+			t.Errorf("%s leaves descriptions out", page.Path)
+		}
+	}
+}
