@@ -25,10 +25,15 @@ type stringer struct{}
 
 func (stringer) String() string { return hostile }
 
+// number has a text of its own, as a number of the system may have.
+type number int
+
+func (number) String() string { return hostile }
+
 func TestPrintf(t *testing.T) {
 	type named string
 	var out bytes.Buffer
-	for _, value := range []any{hostile, named(hostile), errors.New(hostile), stringer{}, []string{hostile}, []byte(hostile), nil} {
+	for _, value := range []any{hostile, named(hostile), errors.New(hostile), stringer{}, number(3), []string{hostile}, []byte(hostile), nil} {
 		Printf(&out, "%s\n", value)
 		Printf(&out, "%-10v|\n", value)
 	}
@@ -36,8 +41,8 @@ func TestPrintf(t *testing.T) {
 	if !strings.HasSuffix(out.String(), "\n3 1s true   1.5\n") {
 		t.Errorf("%q", out.String())
 	}
-	if n := strings.Count(out.String(), "\n"); n != 15 {
-		t.Errorf("%d lines, want 15", n)
+	if n := strings.Count(out.String(), "\n"); n != 17 {
+		t.Errorf("%d lines, want 17", n)
 	}
 	outputtest.MustBeHarmless(t, out.String())
 }
