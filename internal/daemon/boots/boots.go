@@ -5,6 +5,7 @@ package boots
 import (
 	"context"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -39,12 +40,15 @@ type History struct {
 	stuckAfter func() time.Duration
 	archive    *archive.Archive                // of the record; nil: it could not be opened
 	mistakes   *weighted.Cache[string, string] // in user-data that guests were given, by its hash
+	// banner asks the ssh server of a guest with these addresses for its first line.
+	banner func(ctx context.Context, addrs []netip.Addr) (string, error)
 }
 
 // Open opens the record of boots. Without its file it is kept in memory, and guests
 // are served all the same. The caller closes it.
 func Open(opts Options) *History {
 	h := &History{guests: opts.Guests, state: opts.State, stuckAfter: opts.StuckAfter, mistakes: weighted.New[string, string](mostMistakes, 1<<20)}
+	h.banner = func(ctx context.Context, addrs []netip.Addr) (string, error) { return anyBanner(ctx, addrs, sshPort) }
 	path := filepath.Join(filepath.Dir(opts.Database), "boots.db")
 	kept, err := archive.Open(path, opts.Log)
 	if err != nil {

@@ -39,7 +39,7 @@ func (h *History) trySSH(ctx context.Context, guests []*instance.Instance) (wait
 		trying.Go(func() {
 			for ctx.Err() == nil {
 				slots <- struct{}{}
-				banner, err := anyBanner(ctx, addrs, sshPort)
+				banner, err := h.banner(ctx, addrs)
 				<-slots
 				if err == nil {
 					h.Record.Note(guest.UUID, api.BootEntry{Kind: api.EntrySSH, Source: api.FromServer, Detail: banner})
@@ -92,5 +92,5 @@ func sshBanner(ctx context.Context, addr netip.AddrPort) (string, error) {
 	if !strings.HasPrefix(string(line), "SSH-") {
 		return "", fmt.Errorf("port %d of %s is no ssh server's", addr.Port(), addr.Addr())
 	}
-	return visible.Quotable(string(line), longestBanner), nil
+	return visible.Limit(string(line), longestBanner), nil
 }
