@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -17,6 +19,7 @@ import (
 	"mdserver/internal/admission"
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/store"
+	"mdserver/internal/etcd/etcdfake"
 	"mdserver/internal/fleet"
 	"mdserver/internal/hostsfile"
 	"mdserver/internal/instance"
@@ -30,12 +33,19 @@ import (
 // failing is a store that can be set to refuse changes.
 type failing struct {
 	*storetest.Memory
-	fails atomic.Bool // whether changes are refused, with errStore
+	fails atomic.Bool            // whether changes are refused, with errStore
+	until func() <-chan struct{} // unless nil, a change waits for that, and fails if its context has ended
 }
 
 func (f *failing) Apply(ctx context.Context, changes []instance.Change) error {
 	if f.fails.Load() {
 		return errStore
+	}
+	if f.until != nil {
+		<-f.until()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 	}
 	return f.Memory.Apply(ctx, changes)
 }
@@ -55,12 +65,18 @@ type parts struct {
 	log       logtest.Buffer
 }
 
-func (p *parts) Changed() <-chan struct{}                         { return p.changed }
-func (p *parts) Refresh(context.Context) bool                     { return p.refreshed }
-func (p *parts) Describe(*config.Config) []instance.Network       { return slices.Clone(p.networks) }
-func (p *parts) SetPolicy(policy admission.Policy)                { p.tell("admission", policy.Interfaces) }
-func (p *parts) answer(_ *config.Config, list []instance.Network) { p.tell("answers", names(list)) }
-func (p *parts) tell(part string, what any)                       { p.told = append(p.told, fmt.Sprint(part, " ", what)) }
+func (p *parts) Changed() <-chan struct{}                   { return p.changed }
+func (p *parts) Refresh(context.Context) bool               { return p.refreshed }
+func (p *parts) Describe(*config.Config) []instance.Network { return slices.Clone(p.networks) }
+func (p *parts) SetPolicy(policy admission.Policy)          { p.tell("admission", policy.Interfaces) }
+func (p *parts) tell(part string, what any)                 { p.told = append(p.told, fmt.Sprint(part, " ", what)) }
+
+func (p *parts) answer(cfg *config.Config, list []instance.Network) {
+	if cfg != p.config {
+		p.t.Error("guests are answered under another configuration")
+	}
+	p.tell("answers", names(list))
+}
 
 // addresses and ports each have their own Set.
 type addresses struct{ *parts }
@@ -160,6 +176,9 @@ func TestApply(t *testing.T) {
 func TestApplyChangesGuests(t *testing.T) {
 	p := newParts(t, oneNetwork)
 	p.apply()
+	if log := p.log.Take(); log != "" {
+		t.Errorf("applying networks without guests logged\n%s", log)
+	}
 	before := p.register("kvm2")
 	p.configure(strings.ReplaceAll(strings.ReplaceAll(oneNetwork, "kvm1", "kvm2"), "10.122.0.0", "10.123.0.0"))
 	p.apply()
@@ -210,18 +229,28 @@ func TestApplyAfterFailure(t *testing.T) {
 	}
 }
 
-// TestApplyTellsTheFleet checks that the fleet gets the networks, to publish them to other
-// hosts.
+// TestApplyTellsTheFleet checks that the fleet publishes the networks for other hosts, and
+// each change of them.
 func TestApplyTellsTheFleet(t *testing.T) {
-	p := newParts(t, oneNetwork)
-	f := fleet.New(fleet.Options{ID: "me", Log: slog.New(slog.DiscardHandler)})
-	p.applier.parts.Store.Fleet = f
-	p.apply()
-	select {
-	case <-f.Changed():
-	default:
-		t.Error("the fleet has no networks")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		p := newParts(t, oneNetwork)
+		f := fleet.New(fleet.Options{ID: "me", Client: etcdfake.New().Client(t.Context()), Log: slog.New(slog.DiscardHandler)})
+		p.applier.parts.Store.Fleet = f
+		ctx, stop := context.WithCancel(t.Context())
+		var following sync.WaitGroup
+		following.Go(func() { f.Run(ctx) })
+		for _, address := range []string{"10.122.0.0", "10.123.0.0"} {
+			p.configure(strings.ReplaceAll(oneNetwork, "10.122.0.0", address))
+			p.apply()
+			time.Sleep(time.Minute)
+			published := f.Hosts()[0].Networks
+			if !reflect.DeepEqual(published, fleet.Publishable(p.networks)) {
+				t.Errorf("the fleet has %+v, want those at %s", published, address)
+			}
+		}
+		stop()
+		following.Wait()
+	})
 }
 
 // run runs the Applier until stop is called. It must be called in a synctest bubble.
@@ -268,6 +297,45 @@ func TestRun(t *testing.T) {
 		if err := p.applier.Ask(t.Context()); !errors.Is(err, ErrStopping) {
 			t.Errorf("asking after the end: %v", err)
 		}
+	})
+}
+
+// TestRunLogsEachFailure checks that a failure is logged again if it comes back after a
+// success, and that the end of the server is none.
+func TestRunLogsEachFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParts(t, oneNetwork)
+		p.apply()
+		p.register("web")
+		stop := p.run(t.Context())
+		change := func(address string, fails bool) {
+			p.configure(strings.ReplaceAll(oneNetwork, "10.122.0.0", address))
+			p.store.fails.Store(fails)
+			p.changed <- struct{}{}
+			time.Sleep(time.Minute)
+		}
+		mustFail := func(after string, want int) {
+			t.Helper()
+			if log := p.log.Take(); strings.Count(log, "guests were not updated after a change of the networks") != want {
+				t.Errorf("%s it logged\n%s", after, log)
+			}
+		}
+		change("10.123.0.0", true)
+		mustFail("after the first failure", 1)
+		change("10.123.0.0", false)
+		mustFail("after a success", 0)
+		change("10.124.0.0", true)
+		mustFail("after the same failure of another change", 1)
+
+		p.store.fails.Store(false)
+		ended, end := context.WithCancel(t.Context())
+		p.store.until = ended.Done
+		p.changed <- struct{}{}
+		synctest.Wait()
+		stop() // while the store takes the change
+		end()
+		synctest.Wait()
+		mustFail("after the end", 0)
 	})
 }
 

@@ -105,7 +105,7 @@ host = rack4
 	}
 	f := fleet.New(fleet.Options{ID: "me", Log: log})
 	opts = InventoryOptions(cfg, all, &store.Store{HostID: "me", Fleet: f}, hostsfile.New(hosts, log), log)
-	if opts.HostID != "me" || opts.HostName != "rack4" || opts.Alive == nil || opts.Drained == nil {
+	if opts.HostID != "me" || opts.HostName != "rack4" || opts.Alive == nil || opts.Drained == nil || opts.Drained() {
 		t.Errorf("a host of a fleet has %+v", opts)
 	}
 }
@@ -182,6 +182,7 @@ func TestAddresses(t *testing.T) {
 		{"IPv6, too", mds + mds6, "[br-mds] [169.254.169.254 fd00:ec2::254]"},
 		{"every address of IPv4", "[mdserver]\nlisten_address = 0.0.0.0\n" + mds, "[br-mds] [169.254.169.254]"},
 		{"every address", "[mdserver]\nlisten_address = ::\n" + mds + mds6, "[br-mds] [169.254.169.254 fd00:ec2::254]"},
+		{"every address, and no IPv6 on the network", "[mdserver]\nlisten_address = ::\n" + mds, "[br-mds] [169.254.169.254]"},
 		{"another address", "[mdserver]\nlisten_address = 10.122.0.1\n" + mds, "[br-mds] []"},
 		{"another address of IPv6", "[mdserver]\nlisten_address6 = fd00:122::1\n" + mds + mds6, "[br-mds] [169.254.169.254]"},
 		{"two networks", mds + mds6 + lan + lan6, "[br-mds br-lan] [169.254.169.254 fd00:ec2::254]"},
