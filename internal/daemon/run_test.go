@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +52,7 @@ type runningServer struct {
 	reload  chan os.Signal
 	end     context.CancelFunc
 	ended   chan error
+	close   func() error // closes the server, once
 }
 
 // loopbackPort returns a loopback address and port that nothing listens on.
@@ -115,8 +117,9 @@ own_address = no
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.close = sync.OnceValue(s.Close)
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
+		if err := s.close(); err != nil {
 			t.Error(err)
 		}
 	})
