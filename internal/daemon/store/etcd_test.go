@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -11,18 +12,23 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
 
 	"mdserver/internal/build"
 	"mdserver/internal/config"
+	"mdserver/internal/etcd"
+	"mdserver/internal/etcd/etcdfake"
 	"mdserver/internal/etcd/etcdtest"
+	"mdserver/internal/fleet"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/etcdstore"
 	"mdserver/internal/inventory/migrate"
+	"mdserver/internal/logtest"
 	"mdserver/internal/pace"
 	"mdserver/internal/sealed"
 )
@@ -129,11 +135,16 @@ func TestLeaveEtcd(t *testing.T) {
 			if tt.order.To != "" {
 				order(t, cfg, tt.order)
 			}
-			s, err := Open(t.Context(), cfg, discard())
+			log := &logtest.Buffer{}
+			s, err := Open(t.Context(), cfg, slog.New(slog.NewTextHandler(log, nil)))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer s.Inventory.Close()
+			told := fmt.Sprintf("removed=%d backup=%s\n", 3-len(strings.Fields(tt.guests)), migrate.Former(cfg.Server.Database, config.BackendBolt))
+			if strings.Contains(log.String(), "the guests of this host alone from now on") != tt.former || tt.former && !strings.Contains(log.String(), told) {
+				t.Errorf("the log lacks %q:\n%s", told, log)
+			}
 			if got := names(t, s); got != tt.guests {
 				t.Errorf("guests are %s, want %s", got, tt.guests)
 			}
@@ -218,12 +229,16 @@ func TestJoin(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer database.Close()
-			s := &Store{Database: database, HostID: "me", log: discard()}
+			s := &Store{Database: database, HostID: "me", Etcd: &etcd.Client{}, log: discard()}
+			shared := s.shared(cfg)
+			if shared.Prefix != "/mdserver/" || shared.Cache != database {
+				t.Errorf("the inventory has the options %+v", shared)
+			}
 			ours, err := database.Load(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			joining, err := s.join(t.Context(), cfg, ours)
+			joining, err := shared.Join(t.Context(), ours)
 			if !tt.joins {
 				if !errors.Is(err, migrate.ErrNoOrder) {
 					t.Errorf("error %v", err)
@@ -241,6 +256,47 @@ func TestJoin(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestJoinWithoutBackup checks that guests do not move into etcd if the backup fails.
+func TestJoinWithoutBackup(t *testing.T) {
+	cfg := etcdConfig(t, config.BackendEtcd)
+	fill(t, cfg, nil, guest(1, ""))
+	order(t, cfg, migrate.Order{To: config.BackendEtcd, Prefix: cfg.Store.Prefix, Inventory: "inventory", Complete: true})
+	if err := os.MkdirAll(filepath.Join(migrate.Former(cfg.Server.Database, config.BackendEtcd), "in the way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	database, err := boltstore.Open(cfg.Server.Database, discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer database.Close()
+	s := &Store{Database: database, HostID: "me", log: discard()}
+	if _, err := s.join(t.Context(), cfg, instance.Table{Instances: []instance.Instance{guest(1, "")}}); err == nil {
+		t.Error("the guests may move")
+	}
+}
+
+// TestDrained checks that a host knows whether it is out of service.
+func TestDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		s := &Store{Fleet: fleet.New(fleet.Options{ID: "me", Client: etcdfake.New().Client(ctx), Log: discard()})}
+		var following sync.WaitGroup
+		following.Go(func() { s.Fleet.Run(ctx) })
+		time.Sleep(time.Minute)
+		for _, drained := range []bool{false, true, false} {
+			if _, err := s.Fleet.SetDrained(ctx, "me", drained); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+			if s.Drained() != drained {
+				t.Errorf("drained %v, want %v", s.Drained(), drained)
+			}
+		}
+		stop()
+		following.Wait()
+	})
 }
 
 // TestHostID checks that a host keeps its ID, and that one without an ID takes the ID of the
@@ -289,7 +345,7 @@ func TestOpenEtcd(t *testing.T) {
 	if s.Inventory != s.Shared || s.HostID != "ordered" || s.Shared.ID() != s.HostID || s.Drained() {
 		t.Errorf("a host with etcd has %+v", s)
 	}
-	if f := s.Fleet; f.ID != s.HostID || f.Name != cfg.Store.Host || f.Prefix != "/test/" || f.Version != build.Version {
+	if f := s.Fleet; f.ID != s.HostID || f.Name != cfg.Store.Host || f.Prefix != "/test/" || f.Version != build.Version || f.Client != s.Etcd.Client {
 		t.Errorf("the fleet is %+v", f.Options)
 	}
 	if err := errors.Join(s.Inventory.Close(), s.CloseEtcd()); err != nil {

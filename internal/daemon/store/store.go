@@ -106,17 +106,21 @@ func (s *Store) openEtcd(ctx context.Context, cfg *config.Config) error {
 	if s.Etcd, err = etcd.Open(ctx, cfg.Store, s.log); err != nil {
 		return err
 	}
-	s.Shared, err = etcdstore.Open(ctx, etcdstore.Options{Client: s.Etcd.Client, Prefix: cfg.Store.Prefix, Cache: s.Database, Log: s.log,
-		Join: func(ctx context.Context, ours instance.Table) (etcdstore.Joining, error) {
-			return s.join(ctx, cfg, ours)
-		}})
-	if err != nil {
+	if s.Shared, err = etcdstore.Open(ctx, s.shared(cfg)); err != nil {
 		return errors.Join(err, s.CloseEtcd())
 	}
 	s.Inventory = s.Shared
 	s.Fleet = fleet.New(fleet.Options{Client: s.Etcd.Client, Prefix: cfg.Store.Prefix, ID: s.HostID, Name: HostName(cfg),
 		Version: build.Version, Log: s.log.With("part", "fleet")})
 	return nil
+}
+
+// shared are the options of the inventory in etcd.
+func (s *Store) shared(cfg *config.Config) etcdstore.Options {
+	return etcdstore.Options{Client: s.Etcd.Client, Prefix: cfg.Store.Prefix, Cache: s.Database, Log: s.log,
+		Join: func(ctx context.Context, ours instance.Table) (etcdstore.Joining, error) {
+			return s.join(ctx, cfg, ours)
+		}}
 }
 
 // openHostID gives the ID of this host, which guests that were copied into etcd have

@@ -49,6 +49,25 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// TestDirectory checks that the directory of a first start is open to readers, as far as the
+// umask says so: the files in it have modes of their own.
+func TestDirectory(t *testing.T) {
+	dir := t.TempDir()
+	s, err := open(t, filepath.Join(dir, "lib", "mdserver.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Inventory.Close()
+	if err := os.Mkdir(filepath.Join(dir, "like"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	made, err := os.Stat(filepath.Join(dir, "lib"))
+	like, errLike := os.Stat(filepath.Join(dir, "like"))
+	if err := errors.Join(err, errLike); err != nil || made.Mode() != like.Mode() {
+		t.Errorf("the directory's mode is %v, want %v (%v)", made.Mode(), like.Mode(), err)
+	}
+}
+
 // TestOpenWithoutDirectory checks that a first start fails if the database's directory cannot
 // be made.
 func TestOpenWithoutDirectory(t *testing.T) {
