@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,13 +34,14 @@ import (
 // server is a router with one guest, "web". It notes what is posted, reported and rendered.
 type server struct {
 	*Router
-	t        *testing.T
-	dir      string // of templates
-	guest    instance.Instance
-	tokens   imds.Counts
-	timeline *timeline.Log
-	rendered []string
-	handler  http.Handler // gets every request first
+	t         *testing.T
+	dir       string // of templates
+	guest     instance.Instance
+	tokens    imds.Counts
+	timeline  *timeline.Log
+	rendered  []string
+	inventory *inventorytest.Lab
+	handler   http.Handler // gets every request first
 }
 
 const fromWeb, fromHost, fromNobody = "10.122.0.10", "127.0.0.1", "10.122.200.200"
@@ -56,6 +58,7 @@ func newServer(t *testing.T, text string, templates map[string]string) *server {
 	}
 	cfg := load(t, "[mdserver]\nuserdata_dir = "+s.dir+"\ndefault_template = "+s.dir+"/base.yaml\n"+strings.ReplaceAll(text, "DIR", s.dir))
 	inv := inventorytest.New(t, func(o *inventory.Options) { o.Networks = networks.Configured(cfg) })
+	s.inventory = inv
 	s.guest = inv.MustRegister(inventorytest.Domain(1, "web", instance.KeyIPv4, fromWeb)).Instance
 	s.Router = New(cfg, networks.Configured(cfg), Parts{
 		Inventory: inv.Inventory, Identity: authority(), TokenKey: imds.NewKey(), Tokens: &s.tokens, Timeline: s.timeline,
@@ -159,27 +162,62 @@ func TestUploadRefused(t *testing.T) {
 // what the configuration exempts.
 func TestTokens(t *testing.T) {
 	const token = "X-aws-ec2-metadata-token: "
-	s := newServer(t, "imds = required\nimds_exempt = openstack\n", map[string]string{"base.yaml": "#cloud-config\n"})
-	given := s.ask(fromWeb, "PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60").Body.String()
-	for _, tt := range []struct {
-		path            string
-		without, having int
-	}{
-		{"/latest/meta-data/instance-id", 401, 200},
-		{"/nocloud/meta-data", 401, 200},
-		{"/openstack/latest/meta_data.json", 200, 200},
-		{"/mdserver/report", 200, 200},
-		{"/service/name", 200, 200},
-	} {
-		if w := s.ask(fromWeb, "GET", tt.path); w.Code != tt.without {
-			t.Errorf("%s without a token: %d", tt.path, w.Code)
-		}
-		if w := s.ask(fromWeb, "GET", tt.path, token+given); w.Code != tt.having {
-			t.Errorf("%s with a token: %d", tt.path, w.Code)
-		}
+	for exempt, refused := range map[string]uint64{"openstack": 3, "nocloud": 3, "openstack, nocloud": 2} {
+		t.Run(exempt, func(t *testing.T) {
+			s := newServer(t, "imds = required\nimds_exempt = "+exempt+"\n", map[string]string{"base.yaml": "#cloud-config\n"})
+			given := s.ask(fromWeb, "PUT", "/latest/api/token", "X-aws-ec2-metadata-token-ttl-seconds: 60").Body.String()
+			without := func(name string) int {
+				if strings.Contains(exempt, name) {
+					return 200
+				}
+				return 401
+			}
+			for _, tt := range []struct {
+				path            string
+				without, having int
+			}{
+				{"/latest/meta-data/instance-id", 401, 200},
+				{"/instance-upload", 401, 404},
+				{"/nocloud/meta-data", without("nocloud"), 200},
+				{"/openstack/latest/meta_data.json", without("openstack"), 200},
+				{"/mdserver/report", 200, 200},
+				{"/service/name", 200, 200},
+			} {
+				if w := s.ask(fromWeb, "GET", tt.path); w.Code != tt.without {
+					t.Errorf("%s without a token: %d", tt.path, w.Code)
+				}
+				if w := s.ask(fromWeb, "GET", tt.path, token+given); w.Code != tt.having {
+					t.Errorf("%s with a token: %d", tt.path, w.Code)
+				}
+			}
+			if issued, got := s.tokens.Tokens.Load(), s.tokens.Refused.Load(); issued != 1 || got != refused {
+				t.Errorf("%d tokens issued, %d requests refused, want %d", issued, got, refused)
+			}
+		})
 	}
-	if issued, refused := s.tokens.Tokens.Load(), s.tokens.Refused.Load(); issued != 1 || refused != 2 {
-		t.Errorf("%d tokens issued, %d requests refused", issued, refused)
+}
+
+// TestPostedPassword checks that a password that a guest posts is kept in its record.
+func TestPostedPassword(t *testing.T) {
+	const password = "c2VjcmV0"
+	s := newServer(t, "", nil)
+	r := httptest.NewRequest(http.MethodPost, "/openstack/latest/password", strings.NewReader(password))
+	r.Host, r.RemoteAddr = "169.254.169.254", fromWeb+":4711"
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	if guest, ok := s.inventory.Snapshot().ByUUID(s.guest.UUID); !ok || w.Code != http.StatusOK || guest.Password != password {
+		t.Errorf("%d %q, and the password is %q", w.Code, w.Body, guest.Password)
+	}
+}
+
+// TestRendererReports checks that what the server renders for commands asks for reports as
+// what guests get does.
+func TestRendererReports(t *testing.T) {
+	s := newServer(t, "report = yes\n", map[string]string{"base.yaml": "#cloud-config\n"})
+	rendered, err := s.Renderer.RenderReporting(t.Context(), &s.guest)
+	if served := s.ask(fromWeb, "GET", "/latest/user-data", "User-Agent: Cloud-Init/25.1.4").Body.String(); err != nil ||
+		string(rendered.Body) != served || !strings.Contains(served, "mdserver/report") {
+		t.Errorf("rendered is %q (%v), and served %q", rendered.Body, err, served)
 	}
 }
 
@@ -245,6 +283,9 @@ func TestRecord(t *testing.T) {
 	} {
 		s := newServer(t, "report = yes\nvendordata_template = DIR/vendor.yaml\n", templates)
 		w := s.ask(fromWeb, "GET", tt.path, "User-Agent: "+tt.agent)
+		if strings.HasSuffix(tt.path, ".json") && !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%s by %s: no JSON: %s", tt.path, tt.agent, w.Body)
+		}
 		boot := s.boot()
 		if (boot.Userdata != "") != tt.user || (boot.Vendordata != "") != tt.vendor || (boot.Template != "") != tt.user {
 			t.Errorf("%s by %s: %+v", tt.path, tt.agent, boot)

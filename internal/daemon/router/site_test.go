@@ -29,6 +29,7 @@ func load(t *testing.T, text string) *config.Config {
 func TestSiteMetadata(t *testing.T) {
 	cfg := load(t, `[public-keys]
 ops = ssh-ed25519 AAAA ops
+alice = ssh-ed25519 BBBB alice
 [dnsmasq]
 net_address6 = fd00:122::
 use_dns = yes
@@ -52,7 +53,7 @@ location = rack 4
 	if site.Region != "rack-4" || site.AvailabilityZone != "rack-4a" || site.AccountID != "000000000000" {
 		t.Errorf("region %q, zone %q, account %q", site.Region, site.AvailabilityZone, site.AccountID)
 	}
-	if want := []metadata.PublicKey{{Name: "ops", Key: "ssh-ed25519 AAAA ops"}}; !slices.Equal(site.PublicKeys, want) {
+	if want := []metadata.PublicKey{{Name: "ops", Key: "ssh-ed25519 AAAA ops"}, {Name: "alice", Key: "ssh-ed25519 BBBB alice"}}; !slices.Equal(site.PublicKeys, want) {
 		t.Errorf("keys %v, want %v", site.PublicKeys, want)
 	}
 	if dns := networks.Configured(load(t, "[dnsmasq]\nuse_dns = no\n"))[0].DNS; dns != nil {
