@@ -31,7 +31,7 @@ func TestBackend(t *testing.T) {
 			t.Errorf("the backend has no %s", backend.Type().Field(i).Name)
 		}
 	}
-	if d.uploading == d.control || d.backend(d.control).Intake != d.control {
+	if d.uploading == nil || d.uploading == d.control || d.backend(d.control).Intake != d.control {
 		t.Error("uploads by TCP take the places of those by the control socket")
 	}
 }
@@ -59,7 +59,7 @@ func TestCommands(t *testing.T) {
 	}
 
 	boots, err := c.Boots(ctx, "web")
-	must("boots", len(boots) == 1 && boots[0].Entries[0].Source == api.FromHook && boots[0].Verdict.State == api.Booting, boots, err)
+	must("boots", len(boots) == 1 && len(boots[0].Entries) > 0 && boots[0].Entries[0].Source == api.FromHook && boots[0].Verdict.State == api.Booting, boots, err)
 	given, err := c.UserdataOf(ctx, "web", 1)
 	must("the user-data of a boot", string(given) == served, string(given), err)
 	rendered, err := c.Userdata(ctx, "web")
@@ -149,7 +149,7 @@ func TestExplain(t *testing.T) {
 		t.Errorf("the addresses are %+v", got.Addresses)
 	}
 	got = d.explain(t.Context(), other)
-	if got.Name != "web1" || got.Refusal != nil || len(got.Requests.Recent) != 0 || got.DHCP != nil {
+	if got.Name != "web1" || got.Template.Serves == "" || got.Refusal != nil || len(got.Requests.Recent) != 0 || got.DHCP != nil {
 		t.Errorf("the explanation of another guest is %+v", got)
 	}
 }
@@ -198,5 +198,26 @@ func TestFoundRunning(t *testing.T) {
 	s.await("the end of the connection", func() bool { return s.state(guest()) == api.Unknown })
 	if status := s.status().Libvirt; status.Connected || status.Domains != 1 || !strings.Contains(status.URI, "libvirt-sock") {
 		t.Errorf("the status is %+v", status)
+	}
+}
+
+// TestStopEndsWaits checks that the end of the server answers those who wait for progress.
+func TestStopEndsWaits(t *testing.T) {
+	s := newServer(t)
+	s.begin()
+	s.timeline.Wake()
+	c, ended := client.New(s.socket), make(chan error, 1)
+	query := api.ProgressQuery{Refs: []string{"nobody"}, Since: s.timeline.Revision(), Wait: time.Hour}
+	go func() {
+		_, err := c.Progress(t.Context(), query)
+		ended <- err
+	}()
+	s.await("the query", func() bool {
+		dump, err := client.New(s.socket).Debug(t.Context(), "goroutines")
+		return err == nil && bytes.Contains(dump, []byte("boots.(*History).Progress"))
+	})
+	s.end()
+	if err := <-ended; err != nil {
+		t.Errorf("the query ends with %v", err)
 	}
 }

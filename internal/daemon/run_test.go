@@ -386,6 +386,42 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// TestReloadReleases checks that a reload changes how long guests rest that are gone already.
+func TestReloadReleases(t *testing.T) {
+	s := newServer(t)
+	web := uuid.UUID{15: 1}
+	s.libvirt.Define(libvirttest.Domain{UUID: web, Name: "web", XML: domainXML(web, "web"), Running: true})
+	s.begin()
+	guest := func() *instance.Instance {
+		guest, _ := s.inventory.Snapshot().ByUUID(web)
+		return guest
+	}
+	s.await("libvirt's domain", func() bool { return guest() != nil && s.state(guest()) == api.Running })
+	s.libvirt.Undefine(web)
+	s.libvirt.Lifecycle(web, golibvirt.DomainEventUndefined, 0)
+	s.await("libvirt to have no domain", func() bool { return s.state(guest()) == api.Gone })
+	s.write(strings.Replace(s.text, "[libvirt]", "[libvirt]\nrelease_after = 1s", 1))
+	if _, err := client.New(s.socket).Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.await("the release of the guest", func() bool { return guest() == nil })
+}
+
+// TestReloadClash checks that a reload is refused if a network of the file clashes with one
+// that only a restart changes.
+func TestReloadClash(t *testing.T) {
+	s := newServer(t)
+	s.begin()
+	before := s.config.Load()
+	s.write(s.text + "net_address = 10.60.0.0\ngateway = 10.60.0.1\n[network lan]\ninterface = br-lan\nnet_address = 10.122.0.0\nrun = off\n")
+	if _, err := client.New(s.socket).Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "it needs a restart") {
+		t.Errorf("error %v", err)
+	}
+	if s.config.Load() != before {
+		t.Error("the configuration was changed")
+	}
+}
+
 // TestUpkeepRuns checks that a running server makes a snapshot, restores its database's file
 // and gives systemd the number of guests, and that boots are on the disk at its end.
 func TestUpkeepRuns(t *testing.T) {
