@@ -21,11 +21,12 @@ func required(params []parameter) (n int) {
 func (b *Builtin) checkArity(given, keywords int) error {
 	s := &b.sig
 	least, most := required(s.params[:s.posOnly]), s.pos
-	plain := s.posOnly == len(s.params) && !s.star && !s.starStar
+	unnamed := s.posOnly == len(s.params) && !s.starStar
+	plain := unnamed && !s.star
 	switch {
 	case b.python != "":
 		return nil // see checkGiven
-	case plain && keywords > 0:
+	case unnamed && keywords > 0:
 		return Raise(TypeError, "%s() takes no keyword arguments", b.qualified())
 	case given >= least && (given <= most || s.star):
 		return nil

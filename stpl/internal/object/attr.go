@@ -1,6 +1,9 @@
 package object
 
-import "math/big"
+import (
+	"math/big"
+	"strings"
+)
 
 // GetAttr returns v.name.
 func GetAttr(t *Thread, v Value, name string) (Value, error) {
@@ -101,13 +104,13 @@ func init() {
 		"stop":  func(s *Slice) Value { return s.Stop },
 		"step":  func(s *Slice) Value { return s.Step },
 	})
-	name := func(v Value) Value {
-		if b, ok := v.(*Builtin); ok { // and no function that templates do not get
-			return Str(b.Name)
+	BuiltinType.property = func(_ *Thread, v Value, name string) (Value, error) {
+		b, ok := v.(*Builtin) // and no function that templates do not get
+		if !ok || name != "__name__" && name != "__qualname__" {
+			return nil, nil
 		}
-		return nil
+		return Str(b.Name[strings.LastIndexByte(b.Name, '.')+1:]), nil
 	}
-	BuiltinType.property = Properties(map[string]func(Value) Value{"__name__": name, "__qualname__": name})
 	BaseException.property = func(_ *Thread, v Value, name string) (Value, error) {
 		e := v.(*Exception)
 		if name == "args" {

@@ -44,7 +44,8 @@ type definition struct {
 // by spaces: "name?" is optional, "/" makes what is before it positional-only,
 // "*name" takes the remaining positional arguments as a Tuple, "*" alone makes
 // what follows keyword-only, "**name" takes the remaining keywords as a *Dict.
-// "name:str" takes only a str; other types are int, float and bytes. After
+// "name:str" takes only a str; other types are int, size (an int of at most 64 bits),
+// float and bytes. After
 // "name:none+str" None stands for an argument that was not given.
 func NewBuiltin(name, signature string, fn Func) *Builtin {
 	return &Builtin{definition: &definition{Name: name, sig: parseSignature(signature), fn: fn}}

@@ -78,10 +78,10 @@ func listMethods() []*Builtin {
 	return []*Builtin{
 		Method("append", "object /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Append(t, a[0]) }),
 		Method("extend", "iterable /", func(t *Thread, l *List, a []Value) (Value, error) { return None, l.Extend(t, a[0]) }),
-		Method("insert", "index:int object /", func(t *Thread, l *List, a []Value) (Value, error) {
+		Method("insert", "index:size object /", func(t *Thread, l *List, a []Value) (Value, error) {
 			return None, l.insert(t, IntOr(a[0], 0), a[1])
 		}),
-		Method("pop", "index:int? /", listPop),
+		Method("pop", "index:size? /", listPop),
 		Method("remove", "value /", func(t *Thread, l *List, a []Value) (Value, error) {
 			i, err := indexOf(t, l.items, []Value{a[0], nil, nil}, "list.remove(x): x not in list")
 			if err != nil {
@@ -119,11 +119,7 @@ func listPop(t *Thread, l *List, a []Value) (Value, error) {
 	if len(l.items) == 0 {
 		return nil, Raise(IndexError, "pop from empty list")
 	}
-	key := a[0]
-	if key == nil {
-		key = Int(-1)
-	}
-	i, err := position(l, key, len(l.items), "pop index out of range")
+	i, err := position(l, Int(IntOr(a[0], -1)), len(l.items), "pop index out of range")
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func (b *Builtin) Takes(positional int, keywords []string) bool {
 
 type parameter struct {
 	name     string
-	kind     string // of the values it takes: str, int, float, bytes; empty: any
+	kind     string // of the values it takes: str, int, size, float, bytes; empty: any
 	orNone   bool   // None is as good as no argument
 	optional bool
 	kwOnly   bool
@@ -86,6 +86,10 @@ func (d *definition) checkTypes(args []Value) error {
 			_, ok = v.(Bytes)
 		case "int":
 			ok = isInt(v)
+		case "size":
+			if _, ok = AsInt(v); !ok && isInt(v) {
+				return Raise(OverflowError, "Python int too large to convert to C ssize_t")
+			}
 		case "float":
 			if ok = isNumber(v); ok {
 				if err := bigFits(v); err != nil {
@@ -119,7 +123,7 @@ func (d *definition) wrongType(i int, v Value) error {
 	p := &d.sig.params[i]
 	given := TypeName(v)
 	switch p.kind {
-	case "int":
+	case "int", "size":
 		return Raise(TypeError, "'%s' object cannot be interpreted as an integer", given)
 	case "float":
 		return Raise(TypeError, "must be real number, not %s", given)

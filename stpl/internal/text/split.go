@@ -11,8 +11,8 @@ import (
 
 func strParts() []*object.Builtin {
 	return []*object.Builtin{
-		object.NewBuiltin("split", "sep? maxsplit:int?", strSplit(false)),
-		object.NewBuiltin("rsplit", "sep? maxsplit:int?", strSplit(true)),
+		object.NewBuiltin("split", "sep? maxsplit:size?", strSplit(false)),
+		object.NewBuiltin("rsplit", "sep? maxsplit:size?", strSplit(true)),
 		object.NewBuiltin("splitlines", "keepends?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			s := string(a[0].(object.Str))
 			if err := t.Work(len(s) * 4); err != nil {
@@ -169,10 +169,10 @@ func strStrip(name string, left, right bool) object.Func {
 
 func strPads() []*object.Builtin {
 	return []*object.Builtin{
-		object.NewBuiltin("ljust", "width:int fillchar? /", strPad('<')),
-		object.NewBuiltin("rjust", "width:int fillchar? /", strPad('>')),
-		object.NewBuiltin("center", "width:int fillchar? /", strPad('^')),
-		object.NewBuiltin("zfill", "width:int /", strZfill),
+		object.NewBuiltin("ljust", "width:size fillchar? /", strPad('<')),
+		object.NewBuiltin("rjust", "width:size fillchar? /", strPad('>')),
+		object.NewBuiltin("center", "width:size fillchar? /", strPad('^')),
+		object.NewBuiltin("zfill", "width:size /", strZfill),
 		object.NewBuiltin("expandtabs", "tabsize:int?", strExpandTabs),
 	}
 }

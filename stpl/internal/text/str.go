@@ -124,7 +124,7 @@ func strSearches() []*object.Builtin {
 		strFind("index", false, true), strFind("rindex", true, true),
 		strAffix("startswith", strings.HasPrefix), strAffix("endswith", strings.HasSuffix),
 		object.NewBuiltin("count", "sub start? end? /", strCount),
-		object.NewBuiltin("replace", "old:str new:str count:int? /", strReplace),
+		object.NewBuiltin("replace", "old:str new:str count:size? /", strReplace),
 		object.NewBuiltin("translate", "table /", strTranslate),
 		object.NewBuiltin("removeprefix", "prefix:str /", strRemove(strings.TrimPrefix)),
 		object.NewBuiltin("removesuffix", "suffix:str /", strRemove(strings.TrimSuffix)),

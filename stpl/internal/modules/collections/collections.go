@@ -64,7 +64,8 @@ func makeNamedTuple(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err := t.Charge(2048+2*len(name), len(name)); err != nil {
 		return nil, err
 	}
-	return NewNamedTuple(name, "", fields, defaults), nil
+	shown, err := record(t, fields[len(fields)-len(defaults):], defaults)
+	return NewNamedTuple(name, "", fields, defaults).Static("_field_defaults", shown), err
 }
 
 // fieldName returns the name of a field, empty for an invalid one if rename is set.

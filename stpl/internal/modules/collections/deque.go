@@ -36,7 +36,7 @@ func init() {
 			slices.Reverse(d.list.Items())
 			return t.Work(d.Len())
 		}),
-		onDeque("rotate", "n:int? /", func(t *object.Thread, d *deque, a []object.Value) error {
+		onDeque("rotate", "n:size? /", func(t *object.Thread, d *deque, a []object.Value) error {
 			n, items := object.IntOr(a[0], 1), d.list.Items()
 			if len(items) == 0 {
 				return nil

@@ -13,7 +13,7 @@ type namedTuple struct {
 	items  object.Tuple
 }
 
-// NamedTuple has the methods of all named tuples.
+// NamedTuple has the fields of all named tuples as attributes.
 var NamedTuple = object.NewType("tuple", "", func(_ *object.Thread, v object.Value, name string) (object.Value, error) {
 	n := v.(*namedTuple)
 	if i := slices.Index(n.fields, name); i >= 0 {
@@ -22,33 +22,42 @@ var NamedTuple = object.NewType("tuple", "", func(_ *object.Thread, v object.Val
 	return nil, nil
 }).Extend(object.TupleType)
 
-func init() {
-	NamedTuple.Define(
+// tupleMethods are the methods of one class. Their messages have its name.
+func tupleMethods() []*object.Builtin {
+	return []*object.Builtin{
 		object.Method("_asdict", "", func(t *object.Thread, n *namedTuple, _ []object.Value) (object.Value, error) {
-			d := object.NewDict()
-			for i, field := range n.fields {
-				if err := d.Set(t, object.Str(field), n.items[i]); err != nil {
-					return nil, err
-				}
-			}
-			return d, nil
+			return record(t, n.fields, n.items)
 		}),
 		object.Method("_replace", "**kwds", func(t *object.Thread, n *namedTuple, a []object.Value) (object.Value, error) {
-			given := a[0].(*object.Dict)
 			if err := t.AllocSlots(len(n.items)); err != nil {
 				return nil, err
 			}
 			changed := &namedTuple{n.class, n.fields, slices.Clone(n.items)}
-			for key, v := range given.All {
-				i := slices.Index(n.fields, string(key.(object.Str)))
-				if i < 0 {
-					return nil, object.Raise(object.ValueError, "Got unexpected field names: [%s]", object.PlainRepr(key))
+			var unknown []object.Value
+			for key, v := range a[0].(*object.Dict).All {
+				if i := slices.Index(n.fields, string(key.(object.Str))); i >= 0 {
+					changed.items[i] = v
+				} else {
+					unknown = append(unknown, key)
 				}
-				changed.items[i] = v
+			}
+			if unknown != nil {
+				return nil, object.Raise(object.ValueError, "Got unexpected field names: %s", object.PlainRepr(object.NewList(unknown)))
 			}
 			return changed, nil
 		}),
-	)
+	}
+}
+
+// record is a dict of fields with their values.
+func record(t *object.Thread, fields []string, values []object.Value) (*object.Dict, error) {
+	d := object.NewDict()
+	for i, field := range fields {
+		if err := d.Set(t, object.Str(field), values[i]); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 // Named makes a class of named tuples, and returns its only value.
@@ -60,6 +69,9 @@ func Named(class string, fields []string, items object.Tuple) object.Value {
 // last fields may have defaults.
 func NewNamedTuple(name, module string, fields []string, defaults []object.Value) *object.Type {
 	class := object.NewType(name, module, nil).Extend(NamedTuple)
+	for _, m := range tupleMethods() {
+		class.Define(m.Python(m.Name))
+	}
 	signature := ""
 	for i, field := range fields {
 		signature += field

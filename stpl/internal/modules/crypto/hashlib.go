@@ -37,7 +37,10 @@ func Hashlib() native.Members {
 			return newDigest(t, name, make(), a[0])
 		})
 	}
-	m["new"] = native.Func("new", "name:str string? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+	m["new"] = native.Func("__hash_new", "name data? * usedforsecurity?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		if _, ok := a[0].(object.Str); !ok {
+			return nil, object.Raise(object.TypeError, "name must be a string")
+		}
 		name, make, err := hashName(a[0])
 		if err != nil {
 			return nil, err

@@ -62,7 +62,7 @@ func calendarMethods() []*object.Builtin {
 			return object.CallPos(t, isoCalendarType, native.Ints(year, week, int(d.wall.Weekday()+6)%7+1)...)
 		}),
 		object.Method("timetuple", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
-			return newTimeTuple(t, nowhereTimeType, d.wall, -1)
+			return newTimeTuple(t, timeTupleType, d.wall, -1)
 		}),
 	}
 }
@@ -105,7 +105,7 @@ func datetimeMethods() []*object.Builtin {
 			return object.Float(float64(micros(d.utc())) / 1e6) // a naive time is taken as UTC
 		}),
 		object.Method("utctimetuple", "", func(t *object.Thread, d *instant, _ []object.Value) (object.Value, error) {
-			return newTimeTuple(t, nowhereTimeType, d.utc(), 0)
+			return newTimeTuple(t, timeTupleType, d.utc(), 0)
 		}),
 		object.Method("astimezone", "tz?", func(_ *object.Thread, d *instant, a []object.Value) (object.Value, error) {
 			z, err := zoneArg(a[0])

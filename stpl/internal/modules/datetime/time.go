@@ -19,7 +19,7 @@ func Time() native.Members {
 			return object.Int(time.Now().UnixNano()), nil
 		}),
 		object.NewBuiltin("gmtime", "secs:none+float?", timeTupleOf(gmTimeType)),
-		object.NewBuiltin("localtime", "secs:none+float?", timeTupleOf(timeTupleType)), // templates do not see the host's zone
+		object.NewBuiltin("localtime", "secs:none+float?", timeTupleOf(utcTimeType)), // templates do not see the host's zone
 		object.NewBuiltin("mktime", "t", fromTuple),
 		object.NewBuiltin("strftime", "format:str t?", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			d, err := tupleInstant(t, a[1], "strftime")
@@ -33,10 +33,10 @@ func Time() native.Members {
 			if err != nil {
 				return nil, err
 			}
-			return newTimeTuple(t, nowhereTimeType, d.(*instant).wall, -1)
+			return newTimeTuple(t, timeTupleType, d.(*instant).wall, -1)
 		}),
 		object.NewBuiltin("asctime", "t?", ctime), object.NewBuiltin("ctime", "secs:none+float?", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			v, err := timeTupleOf(timeTupleType)(t, a)
+			v, err := timeTupleOf(utcTimeType)(t, a)
 			if err != nil {
 				return nil, err
 			}
@@ -51,22 +51,32 @@ func Time() native.Members {
 	return m
 }
 
-// timeTupleType is struct_time, in UTC. Tuples with another zone, or none, have types of
-// their own.
+// timeTupleType is struct_time, without a zone. Tuples with a zone have types of their own.
 var (
-	timeTupleType   = newTimeType(object.Str("UTC"), object.Int(0))
-	gmTimeType      = newTimeType(object.Str("GMT"), object.Int(0)).Extend(timeTupleType)
-	nowhereTimeType = newTimeType(object.None, object.None).Extend(timeTupleType)
+	timeTupleType = newTimeType(object.None, object.None)
+	utcTimeType   = newTimeType(object.Str("UTC"), object.Int(0)).Extend(timeTupleType)
+	gmTimeType    = newTimeType(object.Str("GMT"), object.Int(0)).Extend(timeTupleType)
 )
 
 func newTimeType(zone, offset object.Value) *object.Type {
 	fields := strings.Fields("tm_year tm_mon tm_mday tm_hour tm_min tm_sec tm_wday tm_yday tm_isdst")
-	return collections.NewNamedTuple("time.struct_time", "", fields, nil).Static("tm_zone", zone).Static("tm_gmtoff", offset)
+	class := collections.NewNamedTuple("time.struct_time", "", fields, nil).Static("tm_zone", zone).Static("tm_gmtoff", offset)
+	filled := class.Member("_make")
+	return class.Constructor(object.NewBuiltin("structseq", "sequence dict?", func(t *object.Thread, a []object.Value) (object.Value, error) {
+		items, err := object.ToSlice(t, a[0])
+		if err != nil {
+			return nil, err
+		}
+		if len(items) < len(fields) {
+			return nil, object.Raise(object.TypeError, "%s() takes an at least %d-sequence (%d-sequence given)", class.Name, len(fields), len(items))
+		}
+		return object.CallPos(t, filled, object.Tuple(items[:len(fields)]))
+	}))
 }
 
 func newTimeTuple(t *object.Thread, class *object.Type, at time.Time, dst int) (object.Value, error) {
-	return object.CallPos(t, class, native.Ints(at.Year(), int(at.Month()), at.Day(), at.Hour(), at.Minute(), at.Second(),
-		int(at.Weekday()+6)%7, at.YearDay(), dst)...)
+	return object.CallPos(t, class, object.Tuple(native.Ints(at.Year(), int(at.Month()), at.Day(), at.Hour(), at.Minute(), at.Second(),
+		int(at.Weekday()+6)%7, at.YearDay(), dst)))
 }
 
 func timeTupleOf(class *object.Type) object.Func {

@@ -9,14 +9,14 @@ import (
 // Itertools makes the module itertools.
 func Itertools() native.Members {
 	m := native.Functions(
-		object.NewBuiltin("count", "start? step?", itCount), object.NewBuiltin("repeat", "object times:int?", itRepeat), object.NewBuiltin("cycle", "iterable", itCycle),
+		object.NewBuiltin("count", "start? step?", itCount), object.NewBuiltin("repeat", "object times:size?", itRepeat), object.NewBuiltin("cycle", "iterable", itCycle),
 		object.NewBuiltin("islice", "iterable start stop? step? /", itSlice), object.NewBuiltin("product", "*iterables repeat:int?", itProduct),
 		object.NewBuiltin("combinations", "iterable r", itCombinations),
 		object.NewBuiltin("groupby", "iterable key?", itGroupBy), object.NewBuiltin("zip_longest", "*iterables fillvalue?", itZipLongest),
 	)
 	chain := object.NewType("chain", "itertools", nil)
 	chain.Constructor(object.NewBuiltin("chain", "*iterables", chained))
-	chain.Static("from_iterable", object.NewBuiltin("from_iterable", "iterable", chained))
+	chain.Static("from_iterable", object.NewBuiltin("chain.from_iterable", "iterable /", chained))
 	m["chain"] = chain
 	return m
 }

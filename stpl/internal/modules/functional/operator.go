@@ -24,10 +24,10 @@ func Operator() native.Members {
 			return object.Bool(found), err
 		}),
 		object.NewBuiltin("getitem", "a b /", func(t *object.Thread, a []object.Value) (object.Value, error) { return object.Index(t, a[0], a[1]) }),
-		object.NewBuiltin("itemgetter", "item *items", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("itemgetter", "item / *items", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			return getter("itemgetter", object.Index, append(object.Tuple{a[0]}, a[1].(object.Tuple)...)), nil
 		}),
-		object.NewBuiltin("attrgetter", "attr *attrs", func(_ *object.Thread, a []object.Value) (object.Value, error) {
+		object.NewBuiltin("attrgetter", "attr / *attrs", func(_ *object.Thread, a []object.Value) (object.Value, error) {
 			names := append(object.Tuple{a[0]}, a[1].(object.Tuple)...)
 			for _, name := range names {
 				if _, ok := name.(object.Str); !ok {

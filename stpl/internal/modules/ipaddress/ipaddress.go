@@ -134,8 +134,13 @@ func formatAddress(t *object.Thread, v object.Value, ip netip.Addr, text, spec s
 
 // Compare implements object.Comparable.
 func (a address) Compare(other object.Value) (cmp int, ok bool, err error) {
-	o, ok := other.(address)
-	return a.ip.Compare(o.ip), ok, sameVersion(a, other)
+	switch o := other.(type) {
+	case address:
+		return a.ip.Compare(o.ip), true, sameVersion(a, o)
+	case iface: // all interfaces come after all addresses
+		return -1, true, sameVersion(a, o)
+	}
+	return 0, false, nil
 }
 
 // Binary implements object.Operand: an address plus or minus an integer.

@@ -35,11 +35,9 @@ func otherVersion(self, other object.Value) error {
 	return object.Raise(object.TypeError, "%s and %s are not of the same version", plainText(self), plainText(other))
 }
 
-// sameVersion fails if two networks, or two addresses or interfaces, differ in version.
-func sameVersion(self located, other object.Value) error {
-	_, left := self.(network)
-	_, right := other.(network)
-	if o, ok := other.(located); ok && left == right && o.addr().BitLen() != self.addr().BitLen() {
+// sameVersion fails if two values that have an order differ in version.
+func sameVersion(self, other located) error {
+	if self.addr().BitLen() != other.addr().BitLen() {
 		return otherVersion(self, other)
 	}
 	return nil

@@ -218,9 +218,14 @@ func (i iface) Integer() *big.Int { return addressInt(i.p.Addr()) }
 
 // Compare implements object.Comparable.
 func (i iface) Compare(other object.Value) (order int, ok bool, err error) {
-	o, ok := other.(iface)
-	networks := i.p.Masked().Addr().Compare(o.p.Masked().Addr())
-	return cmp.Or(networks, i.p.Bits()-o.p.Bits(), i.addr().Compare(o.addr())), ok, sameVersion(i, other)
+	switch o := other.(type) {
+	case address:
+		return 1, true, sameVersion(i, o)
+	case iface:
+		networks := i.p.Masked().Addr().Compare(o.p.Masked().Addr())
+		return cmp.Or(networks, i.p.Bits()-o.p.Bits(), i.addr().Compare(o.addr())), true, sameVersion(i, o)
+	}
+	return 0, false, nil
 }
 
 // Binary implements object.Operand: the sum has no network.
