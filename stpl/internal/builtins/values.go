@@ -66,26 +66,18 @@ func typeFunctions() []*object.Builtin {
 			return object.Bool(object.IsCallable(a[0])), nil
 		}),
 		object.NewBuiltin("hasattr", "obj name /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			name, err := attrName(a[1])
-			if err != nil {
-				return nil, err
-			}
-			v, err := object.LookupAttr(t, a[0], name)
+			v, err := attribute(t, a[0], a[1])
 			return object.Bool(v != nil), err
 		}),
 		object.NewBuiltin("getattr", "obj name default? /", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			name, err := attrName(a[1])
-			if err != nil {
-				return nil, err
+			v, err := attribute(t, a[0], a[1])
+			switch {
+			case v != nil || err != nil:
+				return v, err
+			case a[2] == nil:
+				return object.GetAttr(t, a[0], object.Text(a[1]))
 			}
-			v, err := object.LookupAttr(t, a[0], name)
-			if v == nil && err == nil {
-				if a[2] == nil {
-					return object.GetAttr(t, a[0], name)
-				}
-				v = a[2]
-			}
-			return v, err
+			return a[2], nil
 		}),
 		object.NewBuiltin("hash", "obj /", func(t *object.Thread, a []object.Value) (object.Value, error) {
 			h, err := object.Hash(t, a[0])
@@ -98,10 +90,11 @@ func typeFunctions() []*object.Builtin {
 	}
 }
 
-func attrName(v object.Value) (string, error) {
-	name, ok := v.(object.Str)
+// attribute returns nil, nil if there is no such attribute.
+func attribute(t *object.Thread, v, name object.Value) (object.Value, error) {
+	s, ok := name.(object.Str)
 	if !ok {
-		return "", object.Raise(object.TypeError, "attribute name must be string, not '%s'", object.TypeName(v))
+		return nil, object.Raise(object.TypeError, "attribute name must be string, not '%s'", object.TypeName(name))
 	}
-	return string(name), nil
+	return object.LookupAttr(t, v, string(s))
 }

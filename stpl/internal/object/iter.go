@@ -108,9 +108,8 @@ func ToSlice(t *Thread, v Value) ([]Value, error) {
 		return copySlots(t, s.items)
 	case Tuple:
 		return copySlots(t, s)
-	}
-	if r, ok := v.(*Range); ok {
-		return r.items(t)
+	case *Range:
+		return s.items(t)
 	}
 	var out []Value
 	err := Each(t, v, func(item Value) error {

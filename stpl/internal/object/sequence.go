@@ -196,21 +196,15 @@ func (s *Slice) Bounds(n int) (start, stop, step int, err error) {
 	if step < 0 {
 		low, high = -1, n-1
 	}
-	start, stop = low, high
+	first, last := low, high
 	if step < 0 {
-		start, stop = high, low
+		first, last = high, low
 	}
-	if s.Start != None {
-		if start, err = clampIndex(s.Start, n, low, high); err != nil {
-			return 0, 0, 0, err
-		}
+	if start, err = clampIndex(s.Start, first, n, low, high); err != nil {
+		return 0, 0, 0, err
 	}
-	if s.Stop != None {
-		if stop, err = clampIndex(s.Stop, n, low, high); err != nil {
-			return 0, 0, 0, err
-		}
-	}
-	return start, stop, step, nil
+	stop, err = clampIndex(s.Stop, last, n, low, high)
+	return start, stop, step, err
 }
 
 func sliceIndex(v Value) (int, error) {
@@ -221,7 +215,11 @@ func sliceIndex(v Value) (int, error) {
 	return i, nil
 }
 
-func clampIndex(v Value, n, low, high int) (int, error) {
+// clampIndex resolves a bound of a slice, which is def if it is None.
+func clampIndex(v Value, def, n, low, high int) (int, error) {
+	if v == None {
+		return def, nil
+	}
 	i, err := sliceIndex(v)
 	if err != nil {
 		return 0, err

@@ -112,12 +112,6 @@ func keywords(d *object.Dict) []object.Keyword {
 	return out
 }
 
-// plainDict is a dict with the entries of another.
-func plainDict(t *object.Thread, d *object.Dict) (*object.Dict, error) {
-	out := object.NewDict()
-	return out, out.Update(t, d)
-}
-
 // The subclasses of dict that need nothing of their own for each dict.
 var orderedDict, counter object.Subclass
 
@@ -232,6 +226,7 @@ func makeDefault(t *object.Thread, d *object.Dict, key object.Value) (object.Val
 }
 
 func defaultParts(t *object.Thread, d *object.Dict) ([]any, error) {
-	shown, err := plainDict(t, d)
+	shown := object.NewDict()
+	err := shown.Update(t, d)
 	return []any{"defaultdict(", d.Subclass().Default, ", ", shown, ")"}, err
 }

@@ -25,15 +25,10 @@ func Secrets() native.Members {
 			return object.MakeInt(r), t.Work(n.BitLen() / 8)
 		}),
 		native.Func("choice", "seq", func(t *object.Thread, a []object.Value) (object.Value, error) {
-			n, err := object.Len(a[0])
-			if err != nil {
-				return nil, err
-			}
-			if n == 0 {
-				return nil, object.Raise(object.IndexError, "Cannot choose from an empty sequence")
-			}
-			r, _ := rand.Int(rand.Reader, big.NewInt(int64(n)))
-			return object.Index(t, a[0], object.Int(r.Int64()))
+			return native.Choice(t, a[0], func(n int) int {
+				r, _ := rand.Int(rand.Reader, big.NewInt(int64(n)))
+				return int(r.Int64())
+			})
 		}).Python("Random.choice"),
 		object.NewBuiltin("compare_digest", "a b /", compareDigest),
 	)

@@ -2,6 +2,8 @@
 package functional
 
 import (
+	"cmp"
+
 	"mdserver/stpl/internal/modules/native"
 	"mdserver/stpl/internal/object"
 )
@@ -67,13 +69,7 @@ func chained(t *object.Thread, a []object.Value) (object.Value, error) {
 }
 
 func itCount(_ *object.Thread, a []object.Value) (object.Value, error) {
-	var at, step object.Value = object.Int(0), object.Int(1)
-	if a[0] != nil {
-		at = a[0]
-	}
-	if a[1] != nil {
-		step = a[1]
-	}
+	at, step := cmp.Or[object.Value](a[0], object.Int(0)), cmp.Or[object.Value](a[1], object.Int(1))
 	return yield(func(t *object.Thread) (v object.Value, err error) {
 		v = at
 		at, err = object.Binary(t, object.Add, at, step)
@@ -212,14 +208,11 @@ func itCombinations(t *object.Thread, a []object.Value) (object.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r > len(items) {
-		return yield(func(*object.Thread) (object.Value, error) { return nil, nil }), nil
-	}
-	at := make([]int, r)
+	done := r > len(items)
+	at := make([]int, min(r, len(items)))
 	for i := range at {
 		at[i] = i
 	}
-	done := false
 	return yield(func(t *object.Thread) (object.Value, error) {
 		if done {
 			return nil, nil

@@ -183,10 +183,8 @@ func intAddress(n *big.Int, bits int) (netip.Addr, bool) {
 // integer or bytes.
 func parseAddress(v object.Value, version int) (netip.Addr, error) {
 	switch x := v.(type) {
-	case address:
+	case located:
 		return parseText(x.Text(), version)
-	case network, iface:
-		return parseText(x.(object.Texter).Text(), version)
 	case object.Str:
 		return parseText(string(x), version)
 	case object.Bytes:
@@ -198,7 +196,7 @@ func parseAddress(v object.Value, version int) (netip.Addr, error) {
 	}
 	n, ok := object.BigInt(v)
 	if !ok {
-		return parseText(plainText(v), version)
+		return parseText(object.PlainStr(v), version)
 	}
 	if version != 6 {
 		if ip, ok := intAddress(n, 32); ok {
@@ -214,13 +212,6 @@ func parseAddress(v object.Value, version int) (netip.Addr, error) {
 		return netip.Addr{}, object.Raise(object.ValueError, "%v does not appear to be an IPv4 or IPv6 address", n)
 	}
 	return netip.Addr{}, intRange(n, map[int]int{4: 32, 6: 128}[version])
-}
-
-func plainText(v object.Value) string {
-	if x, ok := v.(object.Texter); ok {
-		return x.Text()
-	}
-	return object.PlainRepr(v)
 }
 
 func parseText(s string, version int) (netip.Addr, error) {

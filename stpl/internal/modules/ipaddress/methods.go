@@ -18,37 +18,32 @@ func networkMethods() []*object.Builtin {
 			return object.Bool(ok && n.p.Overlaps(o.p)), nil
 		}),
 		object.Method("subnet_of", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
-			return inside(n, a[0], n)
+			return subnetOf(n, a[0])
 		}),
 		object.Method("supernet_of", "other", func(_ *object.Thread, n network, a []object.Value) (object.Value, error) {
-			o, ok := a[0].(network)
-			if !ok {
-				return inside(n, a[0], n)
-			}
-			return inside(o, n, n)
+			return subnetOf(a[0], n)
 		}),
 	}
-}
-
-// otherVersion returns the error of an operator between IPv4 and IPv6.
-func otherVersion(self, other object.Value) error {
-	return object.Raise(object.TypeError, "%s and %s are not of the same version", plainText(self), plainText(other))
 }
 
 // sameVersion fails if two values that have an order differ in version.
 func sameVersion(self, other located) error {
 	if self.addr().BitLen() != other.addr().BitLen() {
-		return otherVersion(self, other)
+		return object.Raise(object.TypeError, "%s and %s are not of the same version", self.Text(), other.Text())
 	}
 	return nil
 }
 
-func inside(n network, other object.Value, self network) (object.Value, error) {
-	o, ok := other.(network)
-	if !ok || o.addr().BitLen() != n.addr().BitLen() {
-		return nil, otherVersion(self, other)
+func subnetOf(inner, outer object.Value) (object.Value, error) {
+	i, ok := inner.(network)
+	o, both := outer.(network)
+	if !ok || !both {
+		return nil, object.Raise(object.TypeError, "Unable to test subnet containment between %s and %s", object.PlainStr(inner), object.PlainStr(outer))
 	}
-	return object.Bool(o.p.Bits() <= n.p.Bits() && contains(o.p, n.addr())), nil
+	if err := sameVersion(i, o); err != nil {
+		return nil, err
+	}
+	return object.Bool(o.p.Bits() <= i.p.Bits() && contains(o.p, i.addr())), nil
 }
 
 // hosts leaves out the network's own address and, of IPv4, the broadcast.

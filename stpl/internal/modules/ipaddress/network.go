@@ -151,10 +151,7 @@ func readPrefix(v object.Value, version int) (netip.Prefix, error) {
 		if len(x) != 2 {
 			return netip.Prefix{}, object.Raise(addressValueError, "a pair of address and prefix is wanted, not %s", object.PlainRepr(v))
 		}
-		host, mask = x[0], plainText(x[1])
-		if s, ok := x[1].(object.Str); ok {
-			mask = string(s)
-		}
+		host, mask = x[0], object.PlainStr(x[1])
 	case network:
 		return x.p, nil
 	case iface:

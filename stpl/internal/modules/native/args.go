@@ -82,6 +82,18 @@ func Count(v object.Value, negative string) (int, error) {
 	return n, err
 }
 
+// Choice is an item of a sequence. Below returns the number of one of n.
+func Choice(t *object.Thread, seq object.Value, below func(n int) int) (object.Value, error) {
+	n, err := object.Len(seq)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, object.Raise(object.IndexError, "Cannot choose from an empty sequence")
+	}
+	return object.Index(t, seq, object.Int(below(n)))
+}
+
 // Ints are integers as values.
 func Ints(list ...int) []object.Value {
 	values := make([]object.Value, len(list))

@@ -169,14 +169,7 @@ func (g *generator) randrange(a []object.Value) (object.Value, error) {
 }
 
 func choice(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
-	n, err := object.Len(a[0])
-	if err != nil {
-		return nil, err
-	}
-	if n == 0 {
-		return nil, object.Raise(object.IndexError, "Cannot choose from an empty sequence")
-	}
-	return object.Index(t, a[0], object.Int(g.index(n)))
+	return native.Choice(t, a[0], g.index)
 }
 
 func shuffle(t *object.Thread, g *generator, a []object.Value) (object.Value, error) {
