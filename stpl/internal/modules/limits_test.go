@@ -13,7 +13,7 @@ import (
 
 // TestLimits runs what would take for ever, or all memory, in Python.
 func TestLimits(t *testing.T) {
-	limits := meter.Limits{Steps: 5_000_000, Memory: 64 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 500}
+	limits := meter.Limits{Steps: 1_500_000, Memory: 16 << 20, Output: 1 << 20, Time: 30 * time.Second, Recursion: 500}
 	matching := limits // a match counts no steps
 	matching.Time = time.Second / 10
 	tests := []struct {

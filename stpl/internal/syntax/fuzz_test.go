@@ -58,7 +58,7 @@ func FuzzParse(f *testing.F) {
 // TestParseIsBounded gives the parser sources that nest or go on for very
 // long. It refuses them, or reads them in time that grows with their length.
 func TestParseIsBounded(t *testing.T) {
-	const n = 50_000
+	const n = 20_000
 	blocks := func(open string) string {
 		var b strings.Builder
 		for range n / 10 {
