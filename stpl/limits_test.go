@@ -119,7 +119,7 @@ var runaways = []struct{ name, source, kind string }{
 // TestRunaways renders templates that want too much. Each ends soon and with
 // an error, without much memory. They never reach the time limit, so a busy
 // machine changes nothing: the limits on steps and memory are enough. These are
-// about an eighth of the usual ones, to save time.
+// about a tenth of the usual ones, to save time.
 func TestRunaways(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(40))
 	engine := New(Options{Limits: Limits{Steps: 500_000, Memory: 8 << 20, Output: 2 << 20, Time: time.Minute}})

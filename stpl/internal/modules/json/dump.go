@@ -271,10 +271,7 @@ func (d *dumper) member(m *object.Dict, key object.Value, name string) error {
 	if err != nil {
 		return err
 	}
-	if v == nil {
-		v = object.None // default= removed the key
-	}
-	return d.value(v)
+	return d.value(object.OrNone(v)) // default= may have removed the key
 }
 
 // key is the name of a member; ok is false if it must be omitted.
