@@ -105,7 +105,7 @@ func TestFromFilesFails(t *testing.T) {
 		harm func(t *testing.T, files Files)
 		says string
 	}{
-		"no database": {func(t *testing.T, files Files) { remove(t, files.Database) }, "no such file"},
+		"no database": {func(t *testing.T, files Files) { remove(t, files.Database) }, "the database is missing"},
 		"a damaged database": {func(t *testing.T, files Files) {
 			raw, err := os.ReadFile(files.Database)
 			if err != nil {

@@ -73,3 +73,12 @@ func createMark(path string, m mark) (*os.File, error) {
 	}
 	return os.OpenFile(markPath(path), os.O_WRONLY, 0)
 }
+
+// renewMark writes the mark of a database that was replaced.
+func renewMark(path string, sequence uint64) error {
+	file, err := createMark(path, mark{schemaVersion, sequence})
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}

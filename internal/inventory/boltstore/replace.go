@@ -29,6 +29,7 @@ func Replace(path string, table instance.Table, notes map[string]string) (former
 	if err != nil {
 		return "", err
 	}
+	c.sequence = 1
 	if known != nil {
 		c.sequence = known.Sequence + 1 // else the next start would miss changes
 	}
@@ -57,7 +58,7 @@ func replace(path string, seen fs.FileInfo, c *content) (former string, err erro
 	if err := errors.Join(GiveToService(path, fresh), os.Rename(fresh, path)); err != nil {
 		return former, err
 	}
-	return former, syncDir(filepath.Dir(path))
+	return former, errors.Join(syncDir(filepath.Dir(path)), renewMark(path, c.sequence))
 }
 
 // unchanged tells that no server has written to a file since it was read.

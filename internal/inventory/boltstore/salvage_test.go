@@ -156,6 +156,36 @@ func TestSalvageStaleFile(t *testing.T) {
 	}
 }
 
+// TestSalvageAfterReplace checks that all records of a database that was restored are sure.
+func TestSalvageAfterReplace(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(h *history) error
+	}{
+		{"over a database", func(*history) error { return nil }},
+		{"without its mark", func(h *history) error { return os.Remove(markPath(h.path)) }},
+		{"where there is no database", func(h *history) error { return errors.Join(os.Remove(h.path), os.Remove(markPath(h.path))) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHistory(t, fewGuests, 5)
+			table, _ := readAll(t, h.path)
+			if err := tt.before(h); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Replace(h.path, table, nil); err != nil {
+				t.Fatal(err)
+			}
+			s, err := Salvage(h.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !s.Sound() || s.Count(Instances, Sure) != len(table.Instances) {
+				t.Errorf("%d of %d guests are sure: %q", s.Count(Instances, Sure), len(table.Instances), s.Problems)
+			}
+		})
+	}
+}
+
 func TestSalvageWhatIsNone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "inventory.db")
 	store := open(t, path)
