@@ -434,7 +434,7 @@ func TestForget(t *testing.T) {
 				if tt.fault != nil {
 					s.Refuse(on("txn", "hosts/2", tt.fault))
 				}
-				if err := a.Forget(t.Context(), "2", tt.force); !errors.Is(err, tt.want) {
+				if err := a.Forget(t.Context(), "2", tt.force, leave); !errors.Is(err, tt.want) {
 					t.Errorf("%v, want %v", err, tt.want)
 				}
 				hosts, drained := "hosts/1", ""
@@ -446,6 +446,79 @@ func TestForget(t *testing.T) {
 			})
 		})
 	}
+}
+
+// leave takes nothing from a host that is forgotten.
+func leave(context.Context) error { return nil }
+
+// TestForgetReturning checks that nothing is taken from a host that has just come alive, and
+// that a host that comes back meanwhile waits until it is forgotten.
+func TestForgetReturning(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		asked := s.host("1", "kvm1") // follows nothing, so it takes no host for alive
+		b, stop := s.join("2", "kvm2")
+		err := asked.Forget(t.Context(), "2", false, func(context.Context) error {
+			t.Error("something is taken from a host that is alive")
+			return nil
+		})
+		if !errors.Is(err, ErrAlive) || s.Leases() != 1 {
+			t.Errorf("%v, and %d leases; want %v, and 1", err, s.Leases(), ErrAlive)
+		}
+		stop()
+		released := time.Time{}
+		err = asked.Forget(t.Context(), "2", false, func(context.Context) error {
+			t.Cleanup(s.run(b))
+			time.Sleep(3 * leaseTime)
+			check(t, "hosts while it is forgotten", s.has("hosts/"), "hosts/2")
+			if !b.isTaken() {
+				t.Error("it is back before it is forgotten")
+			}
+			released = time.Now()
+			return nil
+		})
+		if err != nil || time.Since(released) != 0 {
+			t.Errorf("%v after %v", err, time.Since(released))
+		}
+		check(t, "hosts", s.has("hosts/"), "")
+		time.Sleep(2 * tryAgain)
+		check(t, "hosts later", knows(b), "2 kvm2 alive")
+	})
+}
+
+// TestForgetFails checks that a host from which nothing could be taken stays in the list, and
+// can come back.
+func TestForgetFails(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		asked := s.host("1", "kvm1")
+		b, stop := s.join("2", "kvm2")
+		stop()
+		for _, force := range []bool{false, true} {
+			if err := asked.Forget(t.Context(), "2", force, func(context.Context) error { return errDown }); !errors.Is(err, errDown) {
+				t.Errorf("force %v: %v, want %v", force, err, errDown)
+			}
+		}
+		check(t, "keys", s.has(""), "hosts/2")
+		t.Cleanup(s.run(b))
+		check(t, "it comes back", knows(b), "2 kvm2 alive")
+	})
+}
+
+// TestForgetLate checks that a host is not removed if its place was lost meanwhile.
+func TestForgetLate(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		asked := s.host("1", "kvm1")
+		b, stop := s.join("2", "kvm2")
+		stop()
+		err := asked.Forget(t.Context(), "2", false, func(context.Context) error {
+			s.EndLeases()
+			t.Cleanup(s.run(b))
+			return nil
+		})
+		if err == nil || !strings.Contains(err.Error(), "may be alive again") {
+			t.Errorf("%v", err)
+		}
+		check(t, "it is back", knows(b), "2 kvm2 alive")
+	})
 }
 
 // TestChanged checks that Changed reports each change of the hosts, and nothing else.
@@ -514,7 +587,7 @@ func TestHung(t *testing.T) {
 			"claim":   func() error { _, err := f.claim(t.Context()); return err },
 			"publish": func() error { return f.publishRecord(t.Context(), &lease{}) },
 			"drain":   func() error { _, err := f.SetDrained(t.Context(), "2", true); return err },
-			"forget":  func() error { return f.Forget(t.Context(), "2", true) },
+			"forget":  func() error { return f.Forget(t.Context(), "2", true, leave) },
 		} {
 			before := time.Now()
 			if err := call(); !errors.Is(err, context.DeadlineExceeded) || time.Since(before) != callTimeout {

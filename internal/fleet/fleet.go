@@ -287,23 +287,3 @@ func (f *Fleet) Trouble() error {
 	}
 	return nil
 }
-
-// Forget removes a host from the list. One that is alive is removed with force only;
-// it comes back with its next start, and is not drained then.
-func (f *Fleet) Forget(ctx context.Context, id string, force bool) error {
-	key, alive := f.Prefix+hostsKey+id, f.Prefix+aliveKey+id
-	var conditions []clientv3.Cmp
-	if !force {
-		conditions = append(conditions, clientv3.Compare(clientv3.CreateRevision(alive), "=", 0))
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	resp, err := f.Client.Txn(ctx).If(conditions...).Then(clientv3.OpDelete(key), clientv3.OpDelete(f.Prefix+drainedKey+id)).Commit()
-	switch {
-	case err != nil:
-		return fmt.Errorf("forget a host: %w", err)
-	case !resp.Succeeded:
-		return ErrAlive
-	}
-	return nil
-}

@@ -67,7 +67,7 @@ func TestHosts(t *testing.T) {
 	if err := a.Trouble(); err != nil {
 		t.Error(err)
 	}
-	if err := a.Forget(t.Context(), "2", false); !errors.Is(err, ErrAlive) {
+	if err := a.Forget(t.Context(), "2", false, leave); !errors.Is(err, ErrAlive) {
 		t.Errorf("a host that is alive is forgotten: %v", err)
 	}
 	b.stop()
@@ -79,7 +79,7 @@ func TestHosts(t *testing.T) {
 	a.has(t, "1 kvm1 true, 2 renamed true")
 	b.stop()
 	a.has(t, "1 kvm1 true, 2 renamed false")
-	if err := a.Forget(t.Context(), "2", false); err != nil {
+	if err := a.Forget(t.Context(), "2", false, leave); err != nil {
 		t.Error(err)
 	}
 	a.has(t, "1 kvm1 true")
@@ -222,11 +222,11 @@ func TestForgetAlive(t *testing.T) {
 	if _, err := a.SetDrained(t.Context(), "2", true); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Forget(t.Context(), "2", false); !errors.Is(err, ErrAlive) {
+	if err := a.Forget(t.Context(), "2", false, leave); !errors.Is(err, ErrAlive) {
 		t.Error(err)
 	}
 	a.has(t, "1 kvm1 true, 2 kvm2 true")
-	if err := a.Forget(t.Context(), "2", true); err != nil {
+	if err := a.Forget(t.Context(), "2", true, leave); err != nil {
 		t.Error(err)
 	}
 	a.has(t, "1 kvm1 true")
@@ -288,7 +288,7 @@ func TestDrain(t *testing.T) {
 	}
 	b.stop()
 	a.has(t, "1 kvm1 true, 2 kvm2 false")
-	if err := a.Forget(t.Context(), "2", false); err != nil {
+	if err := a.Forget(t.Context(), "2", false, leave); err != nil {
 		t.Fatal(err)
 	}
 	b = join(t, cluster, "2", "kvm2")

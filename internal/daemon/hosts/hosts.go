@@ -117,11 +117,12 @@ func (h *Hosts) Forget(ctx context.Context, id string, force bool) (int, error) 
 	if !force && h.store.Fleet.Alive(id) {
 		return 0, alive
 	}
-	guests, err := h.inventory.ForgetHost(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	if err = h.store.Fleet.Forget(ctx, id, force); errors.Is(err, fleet.ErrAlive) {
+	guests := 0
+	err := h.store.Fleet.Forget(ctx, id, force, func(ctx context.Context) (err error) {
+		guests, err = h.inventory.ForgetHost(ctx, id)
+		return err
+	})
+	if errors.Is(err, fleet.ErrAlive) {
 		err = alive
 	}
 	return guests, err
