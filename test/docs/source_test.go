@@ -1,6 +1,7 @@
 package docs
 
 import (
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -9,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -24,12 +26,23 @@ func (s source) place(node ast.Node) string {
 	return s.path + ":" + strconv.Itoa(s.files.Position(node.Pos()).Line)
 }
 
-// sources parses the server's files of Go, without tests.
+// sources returns the server's files of Go, without tests.
 func sources(t *testing.T) []source {
 	t.Helper()
-	var all []source
+	all, err := parsed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 300 {
+		t.Fatalf("there are %d files only", len(all))
+	}
+	return all
+}
+
+// parsed parses the files once for all tests.
+var parsed = sync.OnceValues(func() (all []source, err error) {
 	for _, dir := range []string{"cmd", "internal", "stpl"} {
-		err := filepath.WalkDir(filepath.Join(top, dir), func(path string, entry fs.DirEntry, err error) error {
+		err = errors.Join(err, filepath.WalkDir(filepath.Join(top, dir), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
@@ -41,16 +54,10 @@ func sources(t *testing.T) []source {
 			path, err = filepath.Rel(top, path)
 			all = append(all, source{path, files, file})
 			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		}))
 	}
-	if len(all) < 300 {
-		t.Fatalf("there are %d files only", len(all))
-	}
-	return all
-}
+	return all, err
+})
 
 // The texts in the sources use none of the patterns that the documentation must
 // not use: errors, log messages, help, and what doctor and explain find.
