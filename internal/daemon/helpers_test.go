@@ -1,12 +1,16 @@
 package daemon
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"mdserver/internal/config"
+	"mdserver/internal/identity"
 	"mdserver/internal/logging"
 	"mdserver/internal/roottest"
 )
@@ -43,6 +47,7 @@ func newDaemon(tb testing.TB, cfg *config.Config) *Daemon {
 // openDaemon makes a server that does not run, with its log, until end is called.
 func openDaemon(tb testing.TB, cfg *config.Config, stdout io.Writer) (d *Daemon, end func()) {
 	tb.Helper()
+	giveIdentity(tb, cfg)
 	logs := logging.Open(cfg, stdout)
 	d, err := New(tb.Context(), cfg, Options{ConfigFile: "mdserver.conf", Log: logs})
 	if err != nil {
@@ -55,3 +60,38 @@ func openDaemon(tb testing.TB, cfg *config.Config, stdout io.Writer) (d *Daemon,
 		logs.Close()
 	}
 }
+
+// giveIdentity gives a server the identity authority that all tests share, unless it has
+// one: a key takes a tenth of a second.
+func giveIdentity(tb testing.TB, cfg *config.Config) {
+	tb.Helper()
+	text, err := sharedIdentity()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	file, err := os.OpenFile(cfg.Server.Identity, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, err = file.Write(text)
+	if err := errors.Join(err, file.Close()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// sharedIdentity makes an identity authority, once.
+var sharedIdentity = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "identity")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "identity.pem")
+	if _, _, err := identity.Open(file, "kvm1"); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(file)
+})

@@ -111,6 +111,7 @@ own_address = no
 	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
 	t.Setenv("WATCHDOG_USEC", "")
 	cfg := loadFile(t, s.file)
+	giveIdentity(t, cfg)
 	logs := logging.Open(cfg, s.log)
 	t.Cleanup(logs.Close)
 	s.Daemon, err = New(t.Context(), cfg, Options{ConfigFile: s.file, Log: logs, Reload: s.reload})
