@@ -112,13 +112,13 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	if d.inventory, err = d.openInventory(ctx, cfg); err != nil {
 		return nil, err
 	}
-	if d.keys, err = keys.Open(ctx, cfg, d.store, d.log); err != nil {
+	if d.keys, err = keys.Open(ctx, cfg, d.store.Database, d.log); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.ssh, err = d.openSSH(ctx); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
-	if err := d.keys.Share(ctx, cfg, d.ssh.Refresh); err != nil {
+	if err := d.keys.Share(ctx, cfg, d.store.SharedNotes(), d.ssh.Refresh); err != nil {
 		return nil, errors.Join(err, d.closeInventory())
 	}
 	if d.kernel, err = d.openKernel(); err != nil {

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"mdserver/internal/config"
-	"mdserver/internal/daemon/store"
 	"mdserver/internal/hostkeys"
 	"mdserver/internal/identity"
 	"mdserver/internal/inventory/boltstore"
@@ -60,13 +59,13 @@ func (s *shelf) SwapNote(ctx context.Context, _, text string, revision int64) (b
 
 // host is a host with its database. It keeps both when its server starts again.
 type host struct {
-	keys  *Keys // the keys of the server that started last
-	t     *testing.T
-	cfg   *config.Config
-	store *store.Store
-	shelf *shelf
-	key   string // the file store.key
-	log   bytes.Buffer
+	keys     *Keys // the keys of the server that started last
+	t        *testing.T
+	cfg      *config.Config
+	database *boltstore.Store
+	shelf    *shelf
+	key      string // the file store.key
+	log      bytes.Buffer
 
 	refreshed  int    // how often the key of ssh host certificates was read
 	read       string // the key as it was read last
@@ -89,7 +88,7 @@ func newHost(t *testing.T, shared *shelf, key string) *host {
 			t.Error(err)
 		}
 	})
-	h.store = &store.Store{Inventory: database, Database: database}
+	h.database = database
 	h.set(sshNote, "ssh key of "+dir)
 	if shared != nil {
 		shared.hosts++
@@ -125,7 +124,7 @@ func (h *host) open() {
 	h.t.Helper()
 	h.log.Reset()
 	var err error
-	if h.keys, err = Open(h.t.Context(), h.cfg, h.store, slog.New(slog.NewTextHandler(&h.log, nil))); err != nil {
+	if h.keys, err = Open(h.t.Context(), h.cfg, h.database, slog.New(slog.NewTextHandler(&h.log, nil))); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -148,14 +147,14 @@ func (h *host) shareKeys(ctx context.Context) error {
 
 func (h *host) set(note, text string) {
 	h.t.Helper()
-	if err := h.store.Database.SetNote(h.t.Context(), note, text); err != nil {
+	if err := h.database.SetNote(h.t.Context(), note, text); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
 func (h *host) note(name string) string {
 	h.t.Helper()
-	text, err := h.store.Database.Note(h.t.Context(), name)
+	text, err := h.database.Note(h.t.Context(), name)
 	if err != nil {
 		h.t.Fatal(err)
 	}

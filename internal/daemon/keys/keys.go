@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 
 	"mdserver/internal/config"
-	"mdserver/internal/daemon/store"
 	"mdserver/internal/health"
 	"mdserver/internal/identity"
 	"mdserver/internal/imds"
+	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/logging/once"
 	"mdserver/internal/sharedkeys"
 )
@@ -22,8 +22,8 @@ type Keys struct {
 	Identity *identity.Authority // signs identity documents
 	TokenKey imds.Key            // signs tokens
 
-	store    *store.Store // the notes of its database are all but the identity authority
-	file     string       // the identity authority's
+	database *boltstore.Store // its notes are all keys but the identity authority
+	file     string           // the identity authority's
 	hostname string
 	log      *slog.Logger
 
@@ -38,8 +38,8 @@ type Keys struct {
 
 // Open opens the keys for tokens and identity documents, and makes them at the first
 // start. Another part opens those for ssh host certificates.
-func Open(ctx context.Context, cfg *config.Config, s *store.Store, log *slog.Logger) (*Keys, error) {
-	k := &Keys{store: s, file: cfg.Server.Identity, hostname: cfg.Service.Hostname, log: log}
+func Open(ctx context.Context, cfg *config.Config, database *boltstore.Store, log *slog.Logger) (*Keys, error) {
+	k := &Keys{database: database, file: cfg.Server.Identity, hostname: cfg.Service.Hostname, log: log}
 	if err := k.openTokenKey(ctx); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ const tokenKeyName = "imds_key"
 
 // openTokenKey opens the signing key of tokens, and makes it at the first start.
 func (k *Keys) openTokenKey(ctx context.Context) error {
-	text, err := k.store.Database.Note(ctx, tokenKeyName)
+	text, err := k.database.Note(ctx, tokenKeyName)
 	if err != nil {
 		return err
 	}
@@ -78,5 +78,5 @@ func (k *Keys) openTokenKey(ctx context.Context) error {
 		return err
 	}
 	k.TokenKey = imds.NewKey()
-	return k.store.Database.SetNote(ctx, tokenKeyName, k.TokenKey.Text())
+	return k.database.SetNote(ctx, tokenKeyName, k.TokenKey.Text())
 }

@@ -33,7 +33,7 @@ func openShared(t *testing.T, cluster *etcdtest.Cluster, file string) *Keys {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = inv.Close() })
-	k, err := Open(t.Context(), cfg, s, log)
+	k, err := Open(t.Context(), cfg, s.Database, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func openShared(t *testing.T, cluster *etcdtest.Cluster, file string) *Keys {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Share(t.Context(), cfg, authority.Refresh); err != nil {
+	if err := k.Share(t.Context(), cfg, s.SharedNotes(), authority.Refresh); err != nil {
 		t.Fatal(err)
 	}
 	return k

@@ -38,7 +38,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, nil, "")
 			harm(h)
-			if _, err := Open(t.Context(), h.cfg, h.store, slog.New(slog.DiscardHandler)); err == nil {
+			if _, err := Open(t.Context(), h.cfg, h.database, slog.New(slog.DiscardHandler)); err == nil {
 				t.Error("it was opened")
 			}
 		})

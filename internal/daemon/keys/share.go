@@ -41,18 +41,18 @@ var fixedSecrets = []string{identitySecret, tokenKeyName}
 // secretNotes are the notes that hosts share.
 func secretNotes() []string { return append(hostkeys.SecretNotes(), tokenKeyName) }
 
-// Share replaces this host's keys by the shared ones before they are used, if the
-// configuration has a file for that. refresh reads the key of ssh host certificates
+// Share replaces this host's keys by the shared ones before they are used, if hosts share
+// notes and the configuration has a file for that; notes is nil without etcd. refresh reads the key of ssh host certificates
 // again, which is one of them, now and later. If etcd does not answer, the host uses
 // what it has: the shared keys, except at its first start.
-func (k *Keys) Share(ctx context.Context, cfg *config.Config, refresh func(ctx context.Context) error) error {
-	if k.store.Shared == nil || cfg.Store.Key == "" {
+func (k *Keys) Share(ctx context.Context, cfg *config.Config, notes sharedkeys.Notes, refresh func(ctx context.Context) error) error {
+	if notes == nil || cfg.Store.Key == "" {
 		return nil
 	}
-	return k.share(ctx, cfg.Store.Key, k.store.Shared, refresh)
+	return k.share(ctx, cfg.Store.Key, notes, refresh)
 }
 
-// share is Share with the path of the key file and the notes that hosts share.
+// share is Share with the path of the key file.
 func (k *Keys) share(ctx context.Context, file string, notes sharedkeys.Notes, refresh func(ctx context.Context) error) error {
 	seals, err := sealed.ReadFile(file)
 	if err != nil {
@@ -199,12 +199,12 @@ func (k *Keys) sync(ctx context.Context) (changed bool, err error) {
 	if err != nil {
 		return changed, err
 	}
-	return true, k.store.Database.SetNote(ctx, keysNote, string(text)) // also if they are this host's own, which are shared from now on
+	return true, k.database.SetNote(ctx, keysNote, string(text)) // also if they are this host's own, which are shared from now on
 }
 
 // own are the keys of this host.
 func (k *Keys) own(ctx context.Context) (sharedkeys.Secrets, error) {
-	notes, err := k.store.Database.Notes(ctx)
+	notes, err := k.database.Notes(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,7 @@ func (k *Keys) hasShared(ctx context.Context) (bool, error) {
 }
 
 func (k *Keys) last(ctx context.Context) (state sharedkeys.State, err error) {
-	text, err := k.store.Database.Note(ctx, keysNote)
+	text, err := k.database.Note(ctx, keysNote)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (k *Keys) last(ctx context.Context) (state sharedkeys.State, err error) {
 // keep stores a shared key in the place of this host's own.
 func (k *Keys) keep(ctx context.Context, name, secret string) error {
 	if name != identitySecret {
-		return k.store.Database.SetNote(ctx, name, secret)
+		return k.database.SetNote(ctx, name, secret)
 	}
 	if err := identity.Check([]byte(secret)); err != nil {
 		return fmt.Errorf("the identity authority that the hosts share: %w", err)

@@ -352,7 +352,7 @@ func TestShareOnlyIfConfigured(t *testing.T) {
 	h := newHost(t, &shelf{}, newKeyFile(t))
 	h.cfg.Store.Key = h.key
 	h.open()
-	if err := h.keys.Share(t.Context(), h.cfg, func(context.Context) error { return errors.New("refreshed") }); err != nil || h.keys.Shared() {
+	if err := h.keys.Share(t.Context(), h.cfg, nil, func(context.Context) error { return errors.New("refreshed") }); err != nil || h.keys.Shared() {
 		t.Errorf("shared %v without etcd: %v", h.keys.Shared(), err)
 	}
 	h.keys.Follow(t.Context()) // returns at once: there is nothing to follow

@@ -25,6 +25,7 @@ import (
 	"mdserver/internal/inventory/migrate"
 	"mdserver/internal/inventory/storage"
 	"mdserver/internal/sealed"
+	"mdserver/internal/sharedkeys"
 )
 
 // Check reports whether the inventory can be kept where [store] wants it. It
@@ -95,6 +96,14 @@ func (s *Store) Drained() bool {
 	}
 	since, _ := s.Fleet.Drained()
 	return !since.IsZero()
+}
+
+// SharedNotes are the notes that hosts share, or nil without etcd.
+func (s *Store) SharedNotes() sharedkeys.Notes {
+	if s.Shared == nil {
+		return nil
+	}
+	return s.Shared
 }
 
 // openEtcd opens the inventory in etcd. All that fails leaves the connection closed.
