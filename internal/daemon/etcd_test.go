@@ -21,7 +21,7 @@ import (
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/health"
 	"mdserver/internal/instance"
-	"mdserver/internal/inventory/etcdstore"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/libvirt/watch"
 )
 
@@ -106,7 +106,7 @@ func TestEtcd(t *testing.T) {
 	if s := again.status().Store; s.Connected || s.Error == "" || s.Revision != 0 || s.Staleness <= 0 || s.Usable != 0 || s.Unshared != 1 || s.Spares[0].Addresses != 3 {
 		t.Errorf("the store without etcd: %+v", s)
 	}
-	if b, err := again.upkeep.Backup(t.Context()); err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(b.Notes)), etcdstore.IsLocal) {
+	if b, err := again.upkeep.Backup(t.Context()); err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(b.Notes)), storage.IsMomentary) {
 		t.Errorf("a backup has notes that are true only now: %v", err)
 	}
 	if again.keys.TokenKey.Text() != first.keys.TokenKey.Text() {

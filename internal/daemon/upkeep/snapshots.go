@@ -9,7 +9,7 @@ import (
 	"mdserver/internal/build"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/backup"
-	"mdserver/internal/inventory/etcdstore"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/pace"
 	"mdserver/internal/shell"
 )
@@ -72,7 +72,7 @@ func (u *Upkeep) Backup(ctx context.Context) (*backup.Backup, error) {
 	if err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(notes, func(key, _ string) bool { return etcdstore.IsLocal(key) })
+	maps.DeleteFunc(notes, func(key, _ string) bool { return storage.IsMomentary(key) })
 	authority, err := backup.ReadIdentity(cfg.Server.Identity)
 	if err != nil {
 		return nil, err

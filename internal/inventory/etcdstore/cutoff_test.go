@@ -193,7 +193,7 @@ func TestDetachUnshared(t *testing.T) {
 		t.Errorf("%v: %+v", err, table.Instances)
 	}
 	notes, err := database.Notes(t.Context())
-	if err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(notes)), IsLocal) {
+	if err != nil || slices.ContainsFunc(slices.Collect(maps.Keys(notes)), storage.IsMomentary) {
 		t.Errorf("notes that are true only with etcd are left: %v", err)
 	}
 }

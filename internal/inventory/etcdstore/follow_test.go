@@ -236,7 +236,7 @@ func TestOpenFails(t *testing.T) {
 	}{
 		"the ID cannot be read":    {func(c *fickleCache) { c.note = errDisk }, errDisk.Error()},
 		"the ID cannot be written": {func(c *fickleCache) { c.fill(all) }, errDisk.Error()},
-		"the spares are damaged":   {func(c *fickleCache) { _ = c.SetNote(t.Context(), sparesNote, "junk") }, `the note "etcd/spares" cannot be read`},
+		"the spares are damaged":   {func(c *fickleCache) { _ = c.SetNote(t.Context(), storage.SparesNote, "junk") }, `the note "etcd/spares" cannot be read`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cache := &fickleCache{Memory: storetest.NewMemory()}

@@ -33,7 +33,7 @@ func TestReturnSpares(t *testing.T) {
 		if got := strings.Join(list, " "); got != want || err != nil {
 			t.Errorf("usable: %s, want %s, %v", got, want, err)
 		}
-		note, _ := s.cache.Note(t.Context(), sparesNote)
+		note, _ := s.cache.Note(t.Context(), storage.SparesNote)
 		for n := range 10 {
 			if strings.Contains(note, `"`+addr(n).String()+`"`) != strings.Contains(want, addr(n).String()) {
 				t.Errorf("the disk has %s, want %s", note, want)
@@ -60,7 +60,7 @@ func TestReturnSpares(t *testing.T) {
 				}
 				onDisk(t, s, store, "10.0.0.1 10.0.0.2")
 				if tt.full {
-					s.cache.fill(sparesNote)
+					s.cache.fill(storage.SparesNote)
 				}
 				if tt.keep {
 					if err := store.Keep(t.Context(), storage.Unshared{Record: planned(1, "web")}); err != nil {
@@ -118,7 +118,7 @@ func TestKept(t *testing.T) {
 				t.Errorf("%+v", u)
 			}
 		}
-		if err := s.cache.SetNote(t.Context(), sparesNote, "[]"); err != nil {
+		if err := s.cache.SetNote(t.Context(), storage.SparesNote, "[]"); err != nil {
 			t.Fatal(err)
 		}
 		if err := Detach(t.Context(), s.cache); err != nil {
@@ -132,17 +132,17 @@ func TestKept(t *testing.T) {
 		if err != nil || len(notes) != 1 || HostIDOf(notes) != store.ID() {
 			t.Errorf("notes: %v, %v", notes, err)
 		}
-		if err := s.cache.SetNote(t.Context(), unsharedNote+"x", "junk"); err != nil {
+		if err := s.cache.SetNote(t.Context(), storage.UnsharedNote+"x", "junk"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.Unshared(t.Context()); err == nil || !strings.Contains(err.Error(), unsharedNote+"x") {
+		if _, err := store.Unshared(t.Context()); err == nil || !strings.Contains(err.Error(), storage.UnsharedNote+"x") {
 			t.Errorf("a note that cannot be read: %v", err)
 		}
 		if _, err := store.Commit(t.Context(), putting(planned(7, "x"))); err == nil || s.get(guestKey(uid(7))) != "" {
 			t.Errorf("a change while the note cannot be read: %v", err)
 		}
 		own := storetest.NewMemory()
-		if err := own.SetNote(t.Context(), unsharedNote+"x", "junk"); err != nil {
+		if err := own.SetNote(t.Context(), storage.UnsharedNote+"x", "junk"); err != nil {
 			t.Fatal(err)
 		}
 		if err := Detach(t.Context(), own); err != nil {

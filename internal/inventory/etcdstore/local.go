@@ -17,18 +17,6 @@ import (
 	"mdserver/internal/inventory/storage"
 )
 
-// Notes of the cache with what this host needs while etcd does not answer.
-const (
-	sparesNote   = "etcd/spares"    // its spare addresses
-	unsharedNote = "etcd/unshared/" // + UUID: a record that is not in etcd yet
-)
-
-// IsLocal reports whether a note of the cache is true only of this moment. An older one
-// could give an address to two guests.
-func IsLocal(key string) bool {
-	return key == sparesNote || strings.HasPrefix(key, unsharedNote)
-}
-
 // ID implements storage.Shared.
 func (s *Store) ID() string { return s.id }
 
@@ -38,12 +26,12 @@ func (s *Store) Keep(ctx context.Context, u storage.Unshared) error {
 	if err != nil {
 		return err
 	}
-	return s.cache.SetNote(ctx, unsharedNote+u.Record.UUID.String(), string(text))
+	return s.cache.SetNote(ctx, storage.UnsharedNote+u.Record.UUID.String(), string(text))
 }
 
 // Forget implements storage.Shared.
 func (s *Store) Forget(ctx context.Context, id uuid.UUID) error {
-	return s.cache.SetNote(ctx, unsharedNote+id.String(), "")
+	return s.cache.SetNote(ctx, storage.UnsharedNote+id.String(), "")
 }
 
 // Unshared implements storage.Shared.
@@ -58,7 +46,7 @@ func unsharedIn(ctx context.Context, cache storage.Store) ([]storage.Unshared, e
 	}
 	var list []storage.Unshared
 	for key, text := range notes {
-		if !strings.HasPrefix(key, unsharedNote) {
+		if !strings.HasPrefix(key, storage.UnsharedNote) {
 			continue
 		}
 		var u storage.Unshared
@@ -86,11 +74,11 @@ func keepAll(ctx context.Context, cache storage.Store) error {
 		return err
 	}
 	for _, u := range list {
-		if err := cache.SetNote(ctx, unsharedNote+u.Record.UUID.String(), ""); err != nil {
+		if err := cache.SetNote(ctx, storage.UnsharedNote+u.Record.UUID.String(), ""); err != nil {
 			return err
 		}
 	}
-	return cache.SetNote(ctx, sparesNote, "")
+	return cache.SetNote(ctx, storage.SparesNote, "")
 }
 
 // spares are this host's spare addresses as its disk has them. An address that the
@@ -104,13 +92,13 @@ type spares struct {
 
 func (s *Store) loadSpares(ctx context.Context) error {
 	s.spares.held, s.spares.returned = map[netip.Addr]instance.Spare{}, map[netip.Addr]bool{}
-	text, err := s.cache.Note(ctx, sparesNote)
+	text, err := s.cache.Note(ctx, storage.SparesNote)
 	if err != nil || text == "" {
 		return err
 	}
 	var list []instance.Spare
 	if err := json.Unmarshal([]byte(text), &list); err != nil {
-		return fmt.Errorf("the note %q cannot be read: %w", sparesNote, err)
+		return fmt.Errorf("the note %q cannot be read: %w", storage.SparesNote, err)
 	}
 	for _, spare := range list {
 		s.spares.held[spare.Addr] = spare
@@ -195,7 +183,7 @@ func (s *Store) changeSpares(ctx context.Context, change func(*spares)) error {
 	if err != nil {
 		return err
 	}
-	err = s.cache.SetNote(ctx, sparesNote, string(text))
+	err = s.cache.SetNote(ctx, storage.SparesNote, string(text))
 	s.spares.unsaved = err != nil
 	return err
 }

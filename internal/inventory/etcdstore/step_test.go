@@ -280,8 +280,8 @@ func TestSparesFollow(t *testing.T) {
 }
 
 func TestNotesOfTheCache(t *testing.T) {
-	for key, want := range map[string]bool{sparesNote: true, unsharedNote + uid(1).String(): true, writerNote: false, inventoryNote: false, "etcd": false} {
-		if IsLocal(key) != want {
+	for key, want := range map[string]bool{storage.SparesNote: true, storage.UnsharedNote + uid(1).String(): true, writerNote: false, inventoryNote: false, "etcd": false} {
+		if storage.IsMomentary(key) != want {
 			t.Errorf("%s: %v", key, !want)
 		}
 	}

@@ -118,7 +118,7 @@ func TestFullDisk(t *testing.T) {
 			if err != nil || len(cached.Instances) != len(want.Instances) || len(cached.Resting) != len(want.Resting) || len(cached.Resting) == 0 {
 				t.Errorf("the disk has %+v, %v, want %+v", cached, err, want)
 			}
-			if note, err := disk.Note(t.Context(), sparesNote); err != nil || note == "" {
+			if note, err := disk.Note(t.Context(), storage.SparesNote); err != nil || note == "" {
 				t.Errorf("the disk has the spare addresses %q, %v", note, err)
 			}
 			if !away {
