@@ -2,7 +2,7 @@
 // the commands that repair them. It changes nothing, and works whether the server
 // runs or not. It reports checks that it has no right to make, and does not guess.
 //
-//	report := doctor.Examine(host.Read(ctx, configFile, client))
+//	report := doctor.Examine(host.Read(ctx, configFile, client, etcd.Inspect))
 //	for _, f := range report.Findings { … }
 //
 // A check has two parts: package host reads facts from this host, and a function

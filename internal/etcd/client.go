@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"mdserver/internal/config"
+	"mdserver/internal/etcd/cluster"
 )
 
 // Limits in time. A member that stops answering is found after probeEvery and
@@ -38,7 +39,7 @@ type Client struct {
 	log       *slog.Logger
 
 	mu      sync.Mutex
-	members map[string]Member // by endpoint
+	members map[string]cluster.Member // by endpoint
 
 	done sync.WaitGroup
 }
@@ -50,7 +51,7 @@ func Open(ctx context.Context, cfg config.Store, log *slog.Logger) (*Client, err
 	if err := CheckFiles(cfg); err != nil {
 		return nil, err
 	}
-	c := &Client{endpoints: cfg.Endpoints, conns: newConns(), log: log, members: map[string]Member{}}
+	c := &Client{endpoints: cfg.Endpoints, conns: newConns(), log: log, members: map[string]cluster.Member{}}
 	inner, err := clientv3.New(clientv3.Config{
 		Context:     ctx,
 		Endpoints:   cfg.Endpoints,

@@ -16,15 +16,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"mdserver/internal/config"
+	"mdserver/internal/etcd/cluster"
 )
-
-// Inspection is what is known about a cluster for a report.
-type Inspection struct {
-	Members []Inspected
-	Own     time.Time // end of the client certificate; zero without one
-	Kinds   []string  // first parts of the keys below the prefix
-	Access  error     // why those cannot be read
-}
 
 // Unanswered reports whether a request failed only because no member answered it in time,
 // as while they elect a leader.
@@ -37,34 +30,27 @@ func Unanswered(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || code == codes.Unavailable || code == codes.DeadlineExceeded
 }
 
-// Inspected is a member with what only a report needs.
-type Inspected struct {
-	Member
-	Clock   time.Duration // its clock is ahead by this, give or take a second
-	Expires time.Time     // end of its certificate; zero without TLS
-}
-
 // Inspect asks each member of a cluster once, and takes a few seconds if one does
 // not answer. It fails if a file in cfg cannot be used.
-func Inspect(ctx context.Context, cfg config.Store) (Inspection, error) {
+func Inspect(ctx context.Context, cfg config.Store) (cluster.Inspection, error) {
 	c, err := Open(ctx, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return Inspection{}, err
+		return cluster.Inspection{}, err
 	}
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout+3*dialTimeout)
 	defer cancel()
-	var found Inspection
+	var found cluster.Inspection
 	if cfg.TLS() && cfg.CertFile != "" {
 		if found.Own, err = ownExpiry(cfg); err != nil {
-			return Inspection{}, err
+			return cluster.Inspection{}, err
 		}
 	}
 	for len(c.Members()) < len(cfg.Endpoints) && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	for _, m := range c.Members() {
-		one := Inspected{Member: m}
+		one := cluster.Inspected{Member: m}
 		if m.Err == nil {
 			one.Clock, one.Expires, one.Err = askByHTTP(ctx, cfg, m.Endpoint)
 		}

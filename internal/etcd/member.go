@@ -12,29 +12,16 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"mdserver/internal/etcd/cluster"
 )
-
-// Member is a member of the cluster as it answered last.
-type Member struct {
-	Endpoint string
-	Err      error         // why it did not answer; the rest is empty then
-	Latency  time.Duration // of the answer
-	Version  string
-	Leader   bool     // it knows a leader, so it can take part in changes
-	Learner  bool     // it does not vote and does not serve clients
-	Size     int64    // of its database, in bytes
-	Alarms   []string // such as "memberID:1 alarm:NOSPACE"
-}
-
-// Usable reports whether requests may be sent to the member.
-func (m Member) Usable() bool { return m.Err == nil && m.Leader && !m.Learner }
 
 // Members returns the members in the order of the configuration, those only
 // that were asked already.
-func (c *Client) Members() []Member {
+func (c *Client) Members() []cluster.Member {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var list []Member
+	var list []cluster.Member
 	for _, endpoint := range c.endpoints {
 		if m, asked := c.members[endpoint]; asked {
 			list = append(list, m)
@@ -77,10 +64,10 @@ func (c *Client) watchMember(ctx context.Context, endpoint string, conn *grpc.Cl
 }
 
 // probe asks a member for its status, which it knows without the others.
-func probe(ctx context.Context, endpoint string, conn *grpc.ClientConn) Member {
+func probe(ctx context.Context, endpoint string, conn *grpc.ClientConn) cluster.Member {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	m := Member{Endpoint: endpoint}
+	m := cluster.Member{Endpoint: endpoint}
 	begin := time.Now()
 	reply, err := etcdserverpb.NewMaintenanceClient(conn).Status(ctx, &etcdserverpb.StatusRequest{})
 	m.Latency = time.Since(begin)
@@ -88,7 +75,7 @@ func probe(ctx context.Context, endpoint string, conn *grpc.ClientConn) Member {
 	case codes.OK:
 		m.Version, m.Leader, m.Learner, m.Size, m.Alarms = reply.Version, reply.Leader != 0, reply.IsLearner, reply.DbSize, alarms(reply.Errors)
 	case codes.Unavailable, codes.DeadlineExceeded:
-		m = Member{Endpoint: endpoint, Err: err}
+		m = cluster.Member{Endpoint: endpoint, Err: err}
 	default: // it refuses to tell, but answers
 		m.Leader = true
 	}
@@ -102,7 +89,7 @@ func alarms(errs []string) []string {
 
 // note keeps what a member answered, and sends requests to the members that can
 // serve them.
-func (c *Client) note(m Member) {
+func (c *Client) note(m cluster.Member) {
 	c.mu.Lock()
 	before, asked := c.members[m.Endpoint]
 	c.members[m.Endpoint] = m
@@ -140,7 +127,7 @@ func (c *Client) usable() []string {
 	return c.endpoints
 }
 
-func logChange(log *slog.Logger, before, now Member, asked bool) {
+func logChange(log *slog.Logger, before, now cluster.Member, asked bool) {
 	switch {
 	case now.Err != nil && (!asked || before.Err == nil):
 		log.Warn("an etcd member does not answer", "error", now.Err)

@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/doctor"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
+	"mdserver/internal/etcd"
 )
 
 // DoctorCommand is the command doctor.
@@ -61,7 +62,7 @@ func examine(ctx context.Context, file, socket string) doctor.Report {
 			socket = cfg.Server.Socket
 		}
 		return client.New(socket)
-	}))
+	}, etcd.Inspect))
 }
 
 // readable makes sure that a file can be read.

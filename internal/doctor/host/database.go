@@ -7,7 +7,7 @@ import (
 	"os"
 
 	"mdserver/internal/config"
-	"mdserver/internal/etcd"
+	"mdserver/internal/etcd/cluster"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
@@ -69,14 +69,14 @@ func openDatabase(ctx context.Context, path string) ([]instance.Instance, []bolt
 
 // Store is the etcd cluster that has the inventory, if one has.
 type Store struct {
-	Found etcd.Inspection
+	Found cluster.Inspection
 	Err   error // files in the configuration cannot be used
 }
 
-func readStore(ctx context.Context, cfg config.Store) Store {
+func readStore(ctx context.Context, cfg config.Store, inspect Inspect) Store {
 	if cfg.Backend != config.BackendEtcd {
 		return Store{}
 	}
-	found, err := etcd.Inspect(ctx, cfg)
+	found, err := inspect(ctx, cfg)
 	return Store{found, err}
 }

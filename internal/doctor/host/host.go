@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/doctor/kernel"
 	"mdserver/internal/doctor/system"
+	"mdserver/internal/etcd/cluster"
 	"mdserver/internal/instance"
 	"mdserver/internal/portsecurity/plan"
 )
@@ -68,6 +69,10 @@ type Client interface {
 	Explain(ctx context.Context, ref string) (api.Explanation, error)
 }
 
+// Inspect asks each member of an etcd cluster how it is; etcd.Inspect does. It fails if a
+// file in the configuration cannot be used.
+type Inspect func(context.Context, config.Store) (cluster.Inspection, error)
+
 // reader has what can be replaced for a test.
 type reader struct {
 	root   fs.FS // this host's root directory
@@ -80,12 +85,13 @@ func newReader(root fs.FS, run system.Runner) reader {
 }
 
 // Read reads all facts, with the configuration in a file. connect makes the client
-// of the server once the configuration is known.
-func Read(ctx context.Context, configFile string, connect func(*config.Config) Client) *Facts {
-	return newReader(os.DirFS("/"), system.Run).read(ctx, configFile, connect)
+// of the server once the configuration is known. inspect asks the etcd cluster, if one has
+// the inventory.
+func Read(ctx context.Context, configFile string, connect func(*config.Config) Client, inspect Inspect) *Facts {
+	return newReader(os.DirFS("/"), system.Run).read(ctx, configFile, connect, inspect)
 }
 
-func (r reader) read(ctx context.Context, configFile string, connect func(*config.Config) Client) *Facts {
+func (r reader) read(ctx context.Context, configFile string, connect func(*config.Config) Client, inspect Inspect) *Facts {
 	h := &Facts{Now: time.Now(), ConfigFile: configFile}
 	h.LibvirtState = r.libvirtState()
 	h.SELinux = r.system.SELinux(ctx)
@@ -103,7 +109,7 @@ func (r reader) read(ctx context.Context, configFile string, connect func(*confi
 	noteFetched(ctx, client, h.Server, h.Libvirt.Domains)
 	h.Files = readFiles(h.ConfigFile, h.Config, h.Account)
 	h.Database, h.Guests = readDatabase(ctx, h.Config.Server.Database, client, h.Server)
-	h.Store = readStore(ctx, h.Config.Store)
+	h.Store = readStore(ctx, h.Config.Store, inspect)
 	h.Hook = r.hook(ctx, h.Libvirt.Daemon)
 	h.Links = kernel.ReadLinks()
 	h.Routes = routesTo(h.Config)

@@ -28,6 +28,7 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/doctor/kernel"
 	"mdserver/internal/doctor/system"
+	"mdserver/internal/etcd"
 	"mdserver/internal/fdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
@@ -152,7 +153,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("the socket is %s", cfg.Server.Socket)
 		}
 		return s
-	})
+	}, etcd.Inspect)
 	if h.ConfigErr != nil {
 		t.Fatal(h.ConfigErr)
 	}
@@ -195,10 +196,10 @@ func TestReadWithoutConfiguration(t *testing.T) {
 	if err := os.WriteFile(file, []byte("[mdserver]\nport = x\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if h := Read(t.Context(), file, func(*config.Config) Client { panic("asked") }); h.Config != nil || h.ConfigErr == nil {
+	if h := Read(t.Context(), file, func(*config.Config) Client { panic("asked") }, nil); h.Config != nil || h.ConfigErr == nil {
 		t.Errorf("%+v", h)
 	}
-	h := testReader(map[string]string{"var/lib/libvirt/x": ""}).read(t.Context(), file, func(*config.Config) Client { panic("asked") })
+	h := testReader(map[string]string{"var/lib/libvirt/x": ""}).read(t.Context(), file, func(*config.Config) Client { panic("asked") }, nil)
 	if h.Config != nil || h.ConfigErr == nil || h.ConfigFile != file || h.LibvirtState != (StateDir{Parent: true}) {
 		t.Errorf("%+v", h)
 	}
@@ -869,10 +870,10 @@ func TestDatabaseWithGuests(t *testing.T) {
 }
 
 func TestStore(t *testing.T) {
-	if s := readStore(t.Context(), config.Store{CAFile: "/none"}); s.Err != nil || s.Found.Members != nil {
+	if s := readStore(t.Context(), config.Store{CAFile: "/none"}, etcd.Inspect); s.Err != nil || s.Found.Members != nil {
 		t.Errorf("without etcd: %+v", s)
 	}
-	if s := readStore(t.Context(), config.Store{Backend: config.BackendEtcd, Endpoints: []string{"https://127.0.0.1:1"}, CAFile: "/none"}); s.Err == nil {
+	if s := readStore(t.Context(), config.Store{Backend: config.BackendEtcd, Endpoints: []string{"https://127.0.0.1:1"}, CAFile: "/none"}, etcd.Inspect); s.Err == nil {
 		t.Errorf("files that are not there: %+v", s)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
 	"mdserver/internal/etcd"
+	"mdserver/internal/etcd/cluster"
 	"mdserver/internal/inventory/etcdstore"
 )
 
@@ -29,14 +30,14 @@ func Store(h *host.Facts) []finding.Finding {
 		return []finding.Finding{finding.Fail("etcd_files_unusable", "etcd cannot be used: %v", h.Store.Err).
 			Advise("correct the section [store] of %s", h.ConfigFile)}
 	}
-	all := append(cluster(h.Store.Found, h.Now), inService(h)...)
+	all := append(clusterFindings(h.Store.Found, h.Now), inService(h)...)
 	if h.Config.Store.Key == "" {
 		all = append(all, finding.Good("this host's keys for tokens and certificates are its own: a guest that moves here or away needs new ones; `store.key` shares them, %s", fleetPage))
 	}
 	return all
 }
 
-func cluster(found etcd.Inspection, now time.Time) []finding.Finding {
+func clusterFindings(found cluster.Inspection, now time.Time) []finding.Finding {
 	var all []finding.Finding
 	usable := 0
 	for _, m := range found.Members {
@@ -66,7 +67,7 @@ func cluster(found etcd.Inspection, now time.Time) []finding.Finding {
 // isOurs reports whether mdserver has keys of a kind.
 func isOurs(kind string) bool { return slices.Contains(etcdstore.Kinds(), kind) }
 
-func memberFindings(m etcd.Inspected, now time.Time) []finding.Finding {
+func memberFindings(m cluster.Inspected, now time.Time) []finding.Finding {
 	var all []finding.Finding
 	switch {
 	case m.Err != nil:

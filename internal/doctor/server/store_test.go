@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
 	"mdserver/internal/etcd"
+	"mdserver/internal/etcd/cluster"
 	"mdserver/internal/etcd/etcdtest"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/etcdstore"
@@ -23,17 +24,17 @@ import (
 // Each state of a cluster, with an end of each certificate.
 func TestStore(t *testing.T) {
 	const day = 24 * time.Hour
-	good := etcd.Inspected{Member: etcd.Member{Endpoint: "https://a:2379", Leader: true}, Expires: doctortest.Now.Add(31 * day)}
-	of := func(change func(m *etcd.Inspected)) func(*host.Facts) {
+	good := cluster.Inspected{Member: cluster.Member{Endpoint: "https://a:2379", Leader: true}, Expires: doctortest.Now.Add(31 * day)}
+	of := func(change func(m *cluster.Inspected)) func(*host.Facts) {
 		return func(h *host.Facts) {
 			h.Config.Store.Backend, h.Config.Store.Key = config.BackendEtcd, "/etc/mdserver/store.key"
 			m := good
 			m.Endpoint = "https://b:2379"
 			change(&m)
-			h.Store.Found.Members = []etcd.Inspected{good, m}
+			h.Store.Found.Members = []cluster.Inspected{good, m}
 		}
 	}
-	healthy := of(func(*etcd.Inspected) {})
+	healthy := of(func(*cluster.Inspected) {})
 	doctortest.Golden(t, "store", []doctortest.Case{
 		when("the inventory is on this host", Store, nil),
 		when("all is well", Store, healthy),
@@ -76,25 +77,25 @@ func TestStore(t *testing.T) {
 			h.Server.Err = errNoAnswer
 		}),
 		when("files cannot be used", Store, func(h *host.Facts) { healthy(h); h.Store.Err = errors.New("/absent: no such file") }),
-		when("two alarms", Store, of(func(m *etcd.Inspected) { m.Alarms = []string{"alarm:NOSPACE", "alarm:CORRUPT"} })),
-		when("the clock is six seconds ahead", Store, of(func(m *etcd.Inspected) { m.Clock = 6 * time.Second })),
-		when("the clock is an hour behind", Store, of(func(m *etcd.Inspected) { m.Clock = -time.Hour })),
-		when("the clock is just more than five seconds behind", Store, of(func(m *etcd.Inspected) { m.Clock = -5*time.Second - 1 })),
-		when("the clock is five seconds behind", Store, of(func(m *etcd.Inspected) { m.Clock = -5 * time.Second })),
-		when("a certificate expires in thirty days", Store, of(func(m *etcd.Inspected) { m.Expires = doctortest.Now.Add(30 * day) })),
-		when("a certificate expires just later", Store, of(func(m *etcd.Inspected) { m.Expires = doctortest.Now.Add(30*day + 1) })),
-		when("a certificate has expired", Store, of(func(m *etcd.Inspected) { m.Expires = doctortest.Now.Add(-time.Second) })),
-		when("a certificate expires now", Store, of(func(m *etcd.Inspected) { m.Expires = doctortest.Now })),
-		when("no certificate", Store, of(func(m *etcd.Inspected) { m.Expires = time.Time{} })),
-		when("a member does not answer", Store, of(func(m *etcd.Inspected) { m.Err = errors.New("connection refused") })),
-		when("a member knows no leader", Store, of(func(m *etcd.Inspected) { m.Leader = false })),
+		when("two alarms", Store, of(func(m *cluster.Inspected) { m.Alarms = []string{"alarm:NOSPACE", "alarm:CORRUPT"} })),
+		when("the clock is six seconds ahead", Store, of(func(m *cluster.Inspected) { m.Clock = 6 * time.Second })),
+		when("the clock is an hour behind", Store, of(func(m *cluster.Inspected) { m.Clock = -time.Hour })),
+		when("the clock is just more than five seconds behind", Store, of(func(m *cluster.Inspected) { m.Clock = -5*time.Second - 1 })),
+		when("the clock is five seconds behind", Store, of(func(m *cluster.Inspected) { m.Clock = -5 * time.Second })),
+		when("a certificate expires in thirty days", Store, of(func(m *cluster.Inspected) { m.Expires = doctortest.Now.Add(30 * day) })),
+		when("a certificate expires just later", Store, of(func(m *cluster.Inspected) { m.Expires = doctortest.Now.Add(30*day + 1) })),
+		when("a certificate has expired", Store, of(func(m *cluster.Inspected) { m.Expires = doctortest.Now.Add(-time.Second) })),
+		when("a certificate expires now", Store, of(func(m *cluster.Inspected) { m.Expires = doctortest.Now })),
+		when("no certificate", Store, of(func(m *cluster.Inspected) { m.Expires = time.Time{} })),
+		when("a member does not answer", Store, of(func(m *cluster.Inspected) { m.Err = errors.New("connection refused") })),
+		when("a member knows no leader", Store, of(func(m *cluster.Inspected) { m.Leader = false })),
 		when("the host's certificate has expired", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Own = doctortest.Now.Add(-time.Second) }),
 		when("another program's keys", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Kinds = []string{"services", "guests", "x"} }),
 		when("a key of another program", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Kinds = []string{"x"} }),
 		when("all of our keys", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Kinds = etcdstore.Kinds() }),
 		when("no member can be used", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Members = nil }),
 		when("no member answers", Store, func(h *host.Facts) {
-			of(func(m *etcd.Inspected) { m.Err = errors.New("connection refused") })(h)
+			of(func(m *cluster.Inspected) { m.Err = errors.New("connection refused") })(h)
 			h.Store.Found.Members = h.Store.Found.Members[1:]
 		}),
 		when("no rights", Store, func(h *host.Facts) { healthy(h); h.Store.Found.Access = errors.New("permission denied") }),
