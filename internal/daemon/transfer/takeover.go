@@ -60,36 +60,39 @@ func (t Transfer) TakeOver(ctx context.Context) error {
 		return nil
 	}
 	first := note.File == "" && t.Inventory.Snapshot().Len() == 0
-	var guests []instance.Instance
-	now := importNote{File: path, Form: legacy.FormOf(data), SHA256: fmt.Sprintf("%x", sha256.Sum256(data)), Time: time.Now()}
-	if err == nil {
-		switch {
-		case now.SHA256 == note.SHA256 && now.File == note.File:
-			return nil
-		case note.File != "" && note.SHA256 == "": // it cannot be known whether it has changed
-			return t.writeImportNote(ctx, now)
-		}
-		guests, err = t.parseLegacy(path, data)
+	if err != nil {
+		return t.unreadable(path, first, err)
 	}
+	now := importNote{File: path, Form: legacy.FormOf(data), SHA256: fmt.Sprintf("%x", sha256.Sum256(data)), Time: time.Now()}
 	switch {
-	case err != nil && first:
-		return fmt.Errorf("the Python mdserver's database %s cannot be imported; repair it, move it away or set db_file: %w", path, err)
-	case err != nil: // the guests are known already
-		t.Log.Warn("the Python mdserver's database has changed since its import and cannot be read; its guests keep their imported records", "file", path, "error", err)
+	case now.SHA256 == note.SHA256 && now.File == note.File:
 		return nil
-	case first:
+	case note.File != "" && note.SHA256 == "": // it cannot be known whether it has changed
+		return t.writeImportNote(ctx, now)
+	}
+	guests, err := t.parseLegacy(path, data)
+	if err != nil {
+		return t.unreadable(path, first, err)
+	}
+	if first {
 		err = t.importFirst(ctx, path, guests)
-	default:
-		if note.File != path {
-			note.Time = time.Time{} // another database: all of it is new
-		}
-		t.Upkeep.Snapshot(ctx, backup.BeforeImport)
-		err = t.importAgain(ctx, path, guests, note.Time)
+	} else {
+		err = t.importAgain(ctx, path, guests, note)
 	}
 	if err != nil {
 		return fmt.Errorf("import of %s: %w", path, err)
 	}
 	return t.writeImportNote(ctx, now)
+}
+
+// unreadable refuses a first start with a database that cannot be read. At later ones,
+// the guests are known already.
+func (t Transfer) unreadable(path string, first bool, err error) error {
+	if first {
+		return fmt.Errorf("the Python mdserver's database %s cannot be imported; repair it, move it away or set db_file: %w", path, err)
+	}
+	t.Log.Warn("the Python mdserver's database has changed since its import and cannot be read; its guests keep their imported records", "file", path, "error", err)
+	return nil
 }
 
 func (t Transfer) parseLegacy(path string, data []byte) ([]instance.Instance, error) {
@@ -112,9 +115,14 @@ func (t Transfer) importFirst(ctx context.Context, path string, guests []instanc
 	return nil
 }
 
-// importAgain merges a database that has changed since its import, as after a way
-// back to the Python mdserver. The import was at the time since.
-func (t Transfer) importAgain(ctx context.Context, path string, guests []instance.Instance, since time.Time) error {
+// importAgain merges a database that has changed since its last import, as after a way
+// back to the Python mdserver.
+func (t Transfer) importAgain(ctx context.Context, path string, guests []instance.Instance, last importNote) error {
+	since := last.Time
+	if last.File != path {
+		since = time.Time{} // another database: all of it is new
+	}
+	t.Upkeep.Snapshot(ctx, backup.BeforeImport)
 	result, err := t.Inventory.Merge(ctx, guests, since)
 	if err != nil {
 		return err
