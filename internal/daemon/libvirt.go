@@ -48,7 +48,7 @@ func (l *libvirtSync) run(ctx context.Context) {
 // close lets go of the connection to libvirt.
 func (l *libvirtSync) close() { l.bridges.Close() }
 
-// complete is called once requests are answered, when libvirt is followed.
+// complete asks libvirt for the bridges that a domain's definition does not name.
 func (d *Daemon) complete(ctx context.Context, dom instance.Domain) instance.Domain {
 	return d.libvirt.bridges.Complete(ctx, dom)
 }
@@ -58,7 +58,7 @@ func (d *Daemon) servesNetwork(name string) bool {
 	return slices.ContainsFunc(d.config.Load().Networks, func(n config.Network) bool { return n.Name == name })
 }
 
-// unplugged is called once requests are answered, when libvirt is followed.
+// unplugged notes that a domain is on none of the networks.
 func (d *Daemon) unplugged(ctx context.Context, id uuid.UUID) error {
 	return d.libvirt.presence.Unplugged(ctx, id)
 }

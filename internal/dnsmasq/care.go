@@ -25,7 +25,7 @@ const (
 )
 
 const (
-	// muteLooks is after how many looks without an answer dnsmasq has hung. It
+	// muteLooks is how many looks without an answer mean that dnsmasq hangs. It
 	// doubles with each one that was killed for it, up to muteLooks<<mostDoubled.
 	muteLooks   = 3
 	mostDoubled = 5

@@ -36,8 +36,8 @@ func (b byLibvirt) retire(ctx context.Context) error {
 
 func (b byLibvirt) refresh(ctx context.Context) (changed bool) { return b.Refresh(ctx) }
 
-// describe knows all from libvirt, and nothing of a network that libvirt has
-// never described.
+// describe takes all from libvirt. A network that libvirt has never described
+// stays pending.
 func (b byLibvirt) describe(n *instance.Network) {
 	view := b.View()
 	n.Bridge, n.Domain, n.Leased, n.MTU = view.Bridge, view.Domain, view.Leased, view.MTU

@@ -31,7 +31,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 	}
 }
 
-// after is a channel for a wait that may be none.
+// after is time.After, and never fires for a negative wait.
 func after(wait time.Duration) <-chan time.Time {
 	if wait < 0 {
 		return nil

@@ -112,7 +112,7 @@ func (h *Hosts) RotateCA(ctx context.Context) error {
 	return nil
 }
 
-// authorityPeriod is how often it is looked for a key that another host has made.
+// authorityPeriod is how often the server looks for a key that another host has made.
 const authorityPeriod = time.Minute
 
 // followAuthority signs with the authority's present key until ctx ends, whichever of
