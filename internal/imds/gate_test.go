@@ -77,7 +77,7 @@ func TestFace(t *testing.T) {
 	} {
 		inner := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { httpcommon.Text(w, "value") })
 		handler := httpcommon.Identified(frontendtest.Identify(guests), httpcommon.LogTo(log), gate.Frontend(tt.frontend, inner))
-		for _, method := range []string{http.MethodGet, http.MethodHead} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut} {
 			w := frontendtest.AskWith(handler, tt.from, method, "/", tt.headers...)
 			if w.Code != tt.want {
 				t.Errorf("%s of %s by %s with %q: %d, want %d", method, tt.frontend, tt.from, tt.headers, w.Code, tt.want)
@@ -100,6 +100,7 @@ func TestRefusalsSayWhy(t *testing.T) {
 	}{
 		{"GET", "/latest/", nil, "Unauthorised: a token is required, see PUT /latest/api/token"},
 		{"GET", "/latest/", []string{good, good}, "Unauthorised: more than one token"},
+		{"GET", "/latest/", []string{HeaderToken + ": ", good}, "Unauthorised: more than one token"},
 		{"GET", "/latest/", []string{HeaderToken + ": x"}, "Unauthorised: the token is malformed"},
 		{"PUT", "/2009-04-04/api/token", nil, "Forbidden: tokens are issued at /latest/api/token"},
 		{"PUT", "/latest/api/token", []string{ttlHeader + "60", "X-Forwarded-For: 10.0.0.1"}, "Forbidden: tokens are not issued through a proxy"},
@@ -177,12 +178,17 @@ func TestNoHopLimitNoToken(t *testing.T) {
 	for name, conn := range map[string]net.Conn{"no socket": brokenConn{}, "a closed socket": closed} {
 		t.Run(name, func(t *testing.T) {
 			s := newService(instance.IMDSOptional)
+			var log strings.Builder
+			s.gate.log = slog.New(slog.NewTextHandler(&log, nil))
 			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				s.ServeHTTP(w, r.WithContext(WithConn(r.Context(), conn)))
 			})
 			w := frontendtest.AskWith(handler, "10.122.0.1", "PUT", "/latest/api/token", ttlHeader+"60")
 			if w.Code != http.StatusInternalServerError || strings.TrimSpace(w.Body.String()) != "Internal server error" || s.counts.Tokens.Load() != 0 {
 				t.Errorf("%d %q, %d tokens", w.Code, w.Body, s.counts.Tokens.Load())
+			}
+			if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "guest=web1 error=") {
+				t.Errorf("logged: %s", &log)
 			}
 		})
 	}

@@ -177,14 +177,14 @@ func lifetime(values []string) (time.Duration, bool) {
 func (g *Gate) admit(w http.ResponseWriter, r *http.Request, guest *instance.Instance, mode instance.IMDSMode) bool {
 	tokens := r.Header[HeaderToken]
 	switch {
+	case len(tokens) > 1:
+		g.refuse(w, "more than one token")
 	case len(tokens) == 0 || tokens[0] == "":
 		g.counts.WithoutToken.Add(1)
 		if mode != instance.IMDSRequired {
 			return true
 		}
 		g.refuse(w, "a token is required, see PUT /latest/api/token")
-	case len(tokens) > 1:
-		g.refuse(w, "more than one token")
 	default:
 		err := g.key.Verify(tokens[0], guest.UUID, g.now())
 		if err == nil {

@@ -162,12 +162,22 @@ func TestReads(t *testing.T) {
 	}
 }
 
+// What showed no token is counted where that is refused, and where it is not.
 func TestCounts(t *testing.T) {
-	s := newService(instance.IMDSRequired)
-	s.do("10.122.0.1", "GET", "/latest/")
-	s.do("10.122.0.1", "GET", "/latest/", HeaderToken+": x")
-	s.do("10.122.0.1", "GET", "/latest/", HeaderToken+": "+s.gate.key.Issue(web1, noon+time.Second))
-	if none, refused := s.counts.WithoutToken.Load(), s.counts.Refused.Load(); none != 1 || refused != 2 {
-		t.Errorf("%d without a token and %d refused, want 1 and 2", none, refused)
+	for mode, want := range map[instance.IMDSMode][3]uint64{
+		instance.IMDSRequired: {1, 1, 3}, instance.IMDSOptional: {1, 1, 2}, instance.IMDSOff: {0, 0, 0},
+	} {
+		s := newService(mode)
+		good := HeaderToken + ": " + s.gate.key.Issue(web1, noon+time.Second)
+		for _, headers := range [][]string{nil, {HeaderToken + ": x"}, {good}, {good, good}} {
+			s.do("10.122.0.1", "GET", "/latest/", headers...)
+		}
+		s.do("10.122.0.9", "GET", "/latest/") // no guest
+		s.do("10.122.0.1", "PUT", "/latest/api/token", ttlHeader+"60")
+		s.do("10.122.0.1", "PUT", "/latest/api/token", ttlHeader+"0")
+		got := [3]uint64{s.counts.Tokens.Load(), s.counts.WithoutToken.Load(), s.counts.Refused.Load()}
+		if got != want {
+			t.Errorf("%s: tokens, requests without one and refusals are %d, want %d", mode, got, want)
+		}
 	}
 }
