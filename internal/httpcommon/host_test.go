@@ -127,3 +127,18 @@ func TestPrivileged(t *testing.T) {
 		t.Errorf("two values: %d, want 403", w.Code)
 	}
 }
+
+// A connection's own address is known with the name of its interface, which no Host has.
+func TestHostOfALinkLocalConnection(t *testing.T) {
+	local := &net.TCPAddr{IP: net.ParseIP("fe80::7"), Port: 80, Zone: "br-mds"}
+	handler := NewHosts(nil, nil).Only(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for host, want := range map[string]int{"[fe80::7]": 200, "[fe80::7%25eth0]:80": 200, "[fe80::8]": 421} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, net.Addr(local))))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", host, w.Code, want)
+		}
+	}
+}
