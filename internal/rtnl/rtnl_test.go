@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/vishvananda/netlink"
@@ -35,10 +36,39 @@ func TestWhole(t *testing.T) {
 	}
 }
 
+// A list that changes again and again is asked for often enough, and not for ever.
 func TestWholeEnds(t *testing.T) {
-	_, err := Whole(func() (int, error) { return 0, netlink.ErrDumpInterrupted })
-	if !errors.Is(err, netlink.ErrDumpInterrupted) {
-		t.Errorf("a list that always changes: %v, want %v", err, netlink.ErrDumpInterrupted)
+	for _, tt := range []struct {
+		changes, calls int
+		want           error
+	}{{19, 20, nil}, {20, 20, netlink.ErrDumpInterrupted}, {1000, 20, netlink.ErrDumpInterrupted}} {
+		calls := 0
+		_, err := Whole(func() (int, error) {
+			if calls++; calls <= tt.changes {
+				return 0, fmt.Errorf("list: %w", netlink.ErrDumpInterrupted)
+			}
+			return calls, nil
+		})
+		if !errors.Is(err, tt.want) || calls != tt.calls {
+			t.Errorf("a list that changes %d times: %v after %d calls, want %v after %d", tt.changes, err, calls, tt.want, tt.calls)
+		}
+	}
+}
+
+// Each host has a loopback interface with an address.
+func TestLoopback(t *testing.T) {
+	links, err := Links()
+	loopback := slices.IndexFunc(links, func(link netlink.Link) bool { return link.Attrs().Name == "lo" })
+	if err != nil || loopback < 0 {
+		t.Fatalf("interfaces: %v, %v", links, err)
+	}
+	for family, want := range map[int]bool{netlink.FAMILY_ALL: true, netlink.FAMILY_V4: true, netlink.FAMILY_V6: false} {
+		addrs, err := Addrs(family)
+		if has := slices.ContainsFunc(addrs, func(a netlink.Addr) bool {
+			return a.IP.String() == "127.0.0.1" && a.LinkIndex == links[loopback].Attrs().Index
+		}); err != nil || has != want {
+			t.Errorf("family %d: %v, %v; has 127.0.0.1: %v, want %v", family, addrs, err, has, want)
+		}
 	}
 }
 
