@@ -15,7 +15,6 @@ import (
 
 	"mdserver/internal/logging/once"
 	"mdserver/internal/pace"
-	"mdserver/internal/rtnl"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -30,7 +29,8 @@ const period = 2 * time.Second
 // Linux answers by any interface; twice would have two DNS servers that each
 // listen on all addresses of a bridge fight over it.
 type Reconciler struct {
-	log *slog.Logger
+	log  *slog.Logger
+	host kernel
 
 	mu        sync.Mutex
 	bridges   []string
@@ -41,7 +41,11 @@ type Reconciler struct {
 
 // New makes a Reconciler that keeps nothing until Set.
 func New(log *slog.Logger) *Reconciler {
-	return &Reconciler{log: log, put: map[netip.Addr]int{}}
+	return newReconciler(log, thisHost{})
+}
+
+func newReconciler(log *slog.Logger, host kernel) *Reconciler {
+	return &Reconciler{log: log, host: host, put: map[netip.Addr]int{}}
 }
 
 // Run keeps the addresses until ctx ends. They stay until Close.
@@ -71,15 +75,15 @@ func (r *Reconciler) reconcile() error {
 	if len(r.addrs)+len(r.put) == 0 {
 		return nil
 	}
-	there, err := rtnl.Addrs(netlink.FAMILY_ALL)
-	if err != nil {
-		return fmt.Errorf("addresses of this host: %w", err)
-	}
 	var errs []error
 	for addr := range r.put {
 		if !slices.Contains(r.addrs, addr) || !r.allowed(r.put[addr]) {
 			errs = append(errs, r.takeAway(addr))
 		}
+	}
+	there, err := r.host.addrs() // without what was just taken away
+	if err != nil {
+		return errors.Join(append(errs, fmt.Errorf("addresses of this host: %w", err))...)
 	}
 	for _, addr := range r.addrs {
 		errs = append(errs, r.reconcileOne(addr, holders(there, addr)))
@@ -100,7 +104,7 @@ func (r *Reconciler) reconcileOne(addr netip.Addr, holders []int) error {
 	}
 	delete(r.put, addr) // it went with its bridge
 	for _, name := range r.bridges {
-		link, err := netlink.LinkByName(name)
+		link, err := r.host.linkByName(name)
 		if errors.As(err, new(netlink.LinkNotFoundError)) {
 			continue // it may come up later
 		}
@@ -114,7 +118,7 @@ func (r *Reconciler) reconcileOne(addr netip.Addr, holders []int) error {
 
 // allowed reports whether an interface is one of the bridges, or is gone.
 func (r *Reconciler) allowed(index int) bool {
-	link, err := netlink.LinkByIndex(index)
+	link, err := r.host.linkByIndex(index)
 	return err != nil || slices.Contains(r.bridges, link.Attrs().Name)
 }
 
@@ -131,7 +135,7 @@ func holders(there []netlink.Addr, addr netip.Addr) []int {
 
 func (r *Reconciler) add(link netlink.Link, addr netip.Addr) error {
 	name := link.Attrs().Name
-	if err := netlink.AddrAdd(link, single(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := r.host.add(link, single(addr)); err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("adding %s to %s: %w", addr, name, err)
 	}
 	r.put[addr] = link.Attrs().Index
@@ -140,12 +144,12 @@ func (r *Reconciler) add(link netlink.Link, addr netip.Addr) error {
 }
 
 func (r *Reconciler) takeAway(addr netip.Addr) error {
-	link, err := netlink.LinkByIndex(r.put[addr])
+	link, err := r.host.linkByIndex(r.put[addr])
 	delete(r.put, addr)
 	if err != nil {
 		return nil // the bridge is gone, and its addresses with it
 	}
-	if err := netlink.AddrDel(link, single(addr)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+	if err := r.host.del(link, single(addr)); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 		return fmt.Errorf("removing %s from %s: %w", addr, link.Attrs().Name, err)
 	}
 	r.log.Info("removed an address from a bridge", "address", addr, "bridge", link.Attrs().Name)
