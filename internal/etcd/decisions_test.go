@@ -1,0 +1,390 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"mdserver/internal/config"
+	"mdserver/internal/etcd/etcdfake"
+)
+
+// Requests go to members that can serve them, or else to those that answer, or else to
+// all. One that was not asked yet may be able to.
+func TestUsable(t *testing.T) {
+	good, silent := Member{Leader: true}, Member{Err: errors.New("late")}
+	leaderless, learner := Member{}, Member{Leader: true, Learner: true}
+	for name, tt := range map[string]struct {
+		members map[string]Member
+		want    string
+	}{
+		"none was asked":                  {nil, "a b c"},
+		"all are good":                    {map[string]Member{"a": good, "b": good, "c": good}, "a b c"},
+		"one is silent":                   {map[string]Member{"a": good, "b": silent, "c": good}, "a c"},
+		"one is silent, others not asked": {map[string]Member{"a": silent}, "b c"},
+		"one knows no leader":             {map[string]Member{"a": leaderless, "b": good, "c": good}, "b c"},
+		"one is a learner":                {map[string]Member{"a": learner, "b": good, "c": good}, "b c"},
+		"none knows a leader":             {map[string]Member{"a": leaderless, "b": silent, "c": leaderless}, "a c"},
+		"none answers":                    {map[string]Member{"a": silent, "b": silent, "c": silent}, "a b c"},
+	} {
+		c := &Client{endpoints: []string{"a", "b", "c"}, members: tt.members}
+		if got := strings.Join(c.usable(), " "); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+		var asked []string
+		for _, m := range c.Members() {
+			asked = append(asked, fmt.Sprint(m.Err, m.Leader, m.Learner))
+		}
+		var want []string
+		for _, endpoint := range c.endpoints {
+			if m, ok := tt.members[endpoint]; ok {
+				want = append(want, fmt.Sprint(m.Err, m.Leader, m.Learner))
+			}
+		}
+		if !slices.Equal(asked, want) {
+			t.Errorf("%s: the members are %q, want %q in the order of the configuration", name, asked, want)
+		}
+	}
+}
+
+// The log has what changes, once.
+func TestLogOfMembers(t *testing.T) {
+	good, silent := Member{Leader: true, Version: "3.5.1"}, Member{Err: errors.New("late")}
+	leaderless, learner := Member{}, Member{Leader: true, Learner: true}
+	full := good
+	full.Alarms = []string{"NOSPACE"}
+	const (
+		lost    = "level=WARN msg=\"an etcd member does not answer\" error=late\n"
+		noLead  = "level=WARN msg=\"an etcd member knows no leader\"\n"
+		usable  = "level=INFO msg=\"an etcd member can be used\" version=3.5.1\n"
+		alarmed = "level=WARN msg=\"an etcd member complains\" alarms=[NOSPACE]\n"
+	)
+	for name, tt := range map[string]struct {
+		before, now Member
+		first       bool
+		want        string
+	}{
+		"the first answer":             {Member{}, good, true, usable},
+		"the first one is none":        {Member{}, silent, true, lost},
+		"the first knows no leader":    {Member{}, leaderless, true, noLead},
+		"as before":                    {good, good, false, ""},
+		"silent":                       {good, silent, false, lost},
+		"still silent":                 {silent, silent, false, ""},
+		"answers again":                {silent, good, false, usable},
+		"loses the leader":             {good, leaderless, false, noLead},
+		"still without a leader":       {leaderless, leaderless, false, ""},
+		"answers, but has no leader":   {silent, leaderless, false, ""},
+		"finds a leader":               {leaderless, good, false, usable},
+		"a learner":                    {silent, learner, false, ""},
+		"an alarm":                     {good, full, false, alarmed},
+		"still the alarm":              {full, full, false, ""},
+		"the alarm is over":            {full, good, false, ""},
+		"answers again, with an alarm": {silent, full, false, usable + alarmed},
+	} {
+		var log strings.Builder
+		handler := slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}})
+		if logChange(slog.New(handler), tt.before, tt.now, !tt.first); log.String() != tt.want {
+			t.Errorf("%s: logged\n%swant\n%s", name, &log, tt.want)
+		}
+	}
+}
+
+func TestAlarms(t *testing.T) {
+	got := alarms([]string{"memberID:1 alarm:NOSPACE", rpctypes.ErrNoLeader.Error(), "memberID:1 alarm:CORRUPT"})
+	if want := []string{"memberID:1 alarm:NOSPACE", "memberID:1 alarm:CORRUPT"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// Only what etcd refuses for want of a good token is asked again.
+func TestIsRefused(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil:                                 false,
+		rpctypes.ErrGRPCInvalidAuthToken:    true,
+		rpctypes.ErrGRPCAuthOldRevision:     true,
+		rpctypes.ErrGRPCUserEmpty:           true,
+		rpctypes.ErrGRPCPermissionDenied:    false,
+		rpctypes.ErrGRPCAuthFailed:          false,
+		rpctypes.ErrGRPCNoLeader:            false,
+		context.DeadlineExceeded:            false,
+		status.Error(codes.Unavailable, ""): false,
+	} {
+		if got := isRefused(err); got != want {
+			t.Errorf("%v: %v, want %v", err, got, want)
+		}
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for endpoint, want := range map[string]string{"http://10.0.0.1:2379": "10.0.0.1:2379", "https://[fd00::1]:2379": "[fd00::1]:2379"} {
+		if got := address(endpoint); got != want {
+			t.Errorf("%s: %q, want %q", endpoint, got, want)
+		}
+	}
+}
+
+// What is below the prefix is told by its first parts, whatever is beside it.
+func TestKinds(t *testing.T) {
+	for name, tt := range map[string]struct {
+		keys []string
+		want string
+	}{
+		"nothing":        {[]string{"/mdserve/x", "/mdserver0", "/other/x"}, ""},
+		"several":        {[]string{"/mdserver/guest/1", "/mdserver/guest/2", "/mdserver/guest0", "/mdserver/host/1", "/mdserver/note", "/z"}, "guest guest0 host note"},
+		"many":           {many("/mdserver/", "/x", mostKinds+5), strings.TrimSpace(strings.Join(many("", " ", mostKinds), ""))},
+		"a name of none": {[]string{"/mdserver//x"}, ""},
+	} {
+		c := etcdfake.New().Client(t.Context())
+		for _, key := range tt.keys {
+			if _, err := c.Put(t.Context(), key, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := kinds(t.Context(), c, "/mdserver/")
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
+		}
+	}
+	fake := etcdfake.New()
+	fake.Refuse(func(string, string) error { return rpctypes.ErrPermissionDenied })
+	if got, err := kinds(t.Context(), fake.Client(t.Context()), "/mdserver/"); len(got) > 0 || !errors.Is(err, rpctypes.ErrPermissionDenied) {
+		t.Errorf("without a permission: %q, %v", got, err)
+	}
+}
+
+func many(before, behind string, n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprintf("%sk%03d%s", before, i, behind))
+	}
+	return list
+}
+
+// member is etcd as far as users and tokens go.
+type member struct {
+	etcdserverpb.UnimplementedAuthServer
+	etcdserverpb.UnimplementedKVServer
+	etcdserverpb.UnimplementedMaintenanceServer
+
+	mu       sync.Mutex
+	disabled bool   // authentication
+	token    string // that is good
+	asked    []string
+	logins   int
+}
+
+func (m *member) Authenticate(_ context.Context, r *etcdserverpb.AuthenticateRequest) (*etcdserverpb.AuthenticateResponse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.logins++
+	switch {
+	case m.disabled:
+		return nil, rpctypes.ErrGRPCAuthNotEnabled
+	case r.Name != "mds" || r.Password != "secret":
+		return nil, rpctypes.ErrGRPCAuthFailed
+	}
+	return &etcdserverpb.AuthenticateResponse{Token: m.token}, nil
+}
+
+// tokenOf notes the token of a request.
+func (m *member) tokenOf(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	token := "none"
+	if incoming, _ := metadata.FromIncomingContext(ctx); len(incoming.Get(rpctypes.TokenFieldNameGRPC)) > 0 {
+		token = strings.Join(incoming.Get(rpctypes.TokenFieldNameGRPC), "+")
+	}
+	m.asked = append(m.asked, token)
+	if !m.disabled && token != m.token {
+		return rpctypes.ErrGRPCInvalidAuthToken
+	}
+	return nil
+}
+
+func (m *member) Range(ctx context.Context, _ *etcdserverpb.RangeRequest) (*etcdserverpb.RangeResponse, error) {
+	return &etcdserverpb.RangeResponse{}, m.tokenOf(ctx)
+}
+
+func (m *member) Status(ctx context.Context, _ *etcdserverpb.StatusRequest) (*etcdserverpb.StatusResponse, error) {
+	_ = m.tokenOf(ctx)
+	return &etcdserverpb.StatusResponse{}, nil
+}
+
+func (m *member) Snapshot(_ *etcdserverpb.SnapshotRequest, stream grpc.ServerStreamingServer[etcdserverpb.SnapshotResponse]) error {
+	return m.tokenOf(stream.Context())
+}
+
+// login starts a member and connects to it as a user.
+func startMember(t *testing.T, secret string) (*member, *login, *grpc.ClientConn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, server := &member{token: "t1"}, grpc.NewServer()
+	etcdserverpb.RegisterAuthServer(server, m)
+	etcdserverpb.RegisterKVServer(server, m)
+	etcdserverpb.RegisterMaintenanceServer(server, m)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Stop(); <-done })
+	path := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	conns := newConns()
+	l := newLogin(config.Store{User: "mds", PasswordFile: path, Endpoints: []string{"http://" + listener.Addr().String()}}, &conns.dials)
+	options := append(l.options(), grpc.WithContextDialer(conns.dial), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	cc, err := grpc.NewClient("passthrough:///"+listener.Addr().String(), options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cc.Close() })
+	return m, l, cc
+}
+
+// One token serves all requests until etcd refuses it; then one more is fetched, once.
+func TestTokens(t *testing.T) {
+	m, l, cc := startMember(t, "secret")
+	read := func() error {
+		_, err := etcdserverpb.NewKVClient(cc).Range(t.Context(), &etcdserverpb.RangeRequest{})
+		return err
+	}
+	follow := func() error {
+		stream, err := etcdserverpb.NewMaintenanceClient(cc).Snapshot(t.Context(), &etcdserverpb.SnapshotRequest{})
+		if err != nil {
+			return err
+		}
+		if _, err = stream.Recv(); err != nil && err.Error() == "EOF" {
+			return nil
+		}
+		return err
+	}
+	ask := func() error {
+		_, err := etcdserverpb.NewMaintenanceClient(cc).Status(t.Context(), &etcdserverpb.StatusRequest{})
+		return err
+	}
+	renew := func() { m.mu.Lock(); m.token = "t2"; m.mu.Unlock() }
+	for _, step := range []struct {
+		name   string
+		before func()
+		do     func() error
+		asked  string // the tokens that were shown
+		logins int
+		fails  bool
+	}{
+		{"the status waits for no token", nil, ask, "none", 0, false},
+		{"the first request", nil, read, "t1", 1, false},
+		{"the second one", nil, read, "t1", 0, false},
+		{"the status has the token, too", nil, ask, "t1", 0, false},
+		{"a stream", nil, follow, "t1", 0, false},
+		{"a token that etcd has forgotten", renew, read, "t1 t2", 1, false},
+		{"a stream with the new one", nil, follow, "t2", 0, false},
+		{"a stream a minute later", func() { l.asked = l.asked.Add(-2 * tokenAge) }, follow, "t2", 1, false},
+		{"a stream after a new connection", func() { l.dials.Add(1) }, follow, "t2", 1, false},
+		{"a stream at once behind it", nil, follow, "t2", 0, false},
+		{"etcd needs no users any more", func() { m.mu.Lock(); m.disabled = true; m.mu.Unlock(); l.forget("t2") }, read, "none", 1, false},
+		{"it is not asked again", nil, read, "none", 0, false},
+	} {
+		if step.before != nil {
+			step.before()
+		}
+		m.mu.Lock()
+		m.asked, m.logins = nil, 0
+		m.mu.Unlock()
+		err := step.do()
+		m.mu.Lock()
+		if got := strings.Join(m.asked, " "); (err != nil) != step.fails || got != step.asked || m.logins != step.logins {
+			t.Errorf("%s: %v; tokens %q, want %q; %d logins, want %d", step.name, err, got, step.asked, m.logins, step.logins)
+		}
+		m.mu.Unlock()
+	}
+}
+
+// A password that is wrong or not there fails the request, and shows itself nowhere.
+func TestWrongPassword(t *testing.T) {
+	for secret, want := range map[string]string{"wr0ng": "authentication failed", "wr0ng\nwr0ng": "is not a password"} {
+		m, _, cc := startMember(t, secret)
+		_, err := etcdserverpb.NewKVClient(cc).Range(t.Context(), &etcdserverpb.RangeRequest{})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "wr0ng") || len(m.asked) > 0 {
+			t.Errorf("%v, want %q; tokens %q", err, want, m.asked)
+		}
+	}
+}
+
+// A request that waits for another one's login gives up when its time is over.
+func TestLoginTakesTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLogin(config.Store{}, nil)
+		l.turn <- struct{}{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := l.get(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		go func() {
+			time.Sleep(time.Second)
+			l.mu.Lock()
+			l.token, l.known = "t1", true
+			l.mu.Unlock()
+			<-l.turn
+		}()
+		if token, err := l.get(t.Context(), nil); token != "t1" || err != nil { // it asks for none of its own
+			t.Errorf("%q, %v", token, err)
+		}
+		if l.forget("t0"); l.token != "t1" { // a newer one stays
+			t.Error("the token of another request is forgotten")
+		}
+	})
+}
+
+// What is dropped is closed for whoever waits there, and no other connection is.
+func TestDrop(t *testing.T) {
+	cs := newConns()
+	opened := map[string]net.Conn{}
+	for _, name := range []string{"a", "b"} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer listener.Close()
+		if opened[name], err = cs.dial(t.Context(), listener.Addr().String()); err != nil {
+			t.Fatal(err)
+		}
+		defer opened[name].Close()
+	}
+	cs.drop(opened["a"].RemoteAddr().String())
+	_, errA := opened["a"].Write([]byte("x"))
+	_, errB := opened["b"].Write([]byte("x"))
+	if !errors.Is(errA, net.ErrClosed) || errB != nil || cs.dials.Load() != 2 {
+		t.Errorf("dropped: %v, the other one: %v; %d connections were made", errA, errB, cs.dials.Load())
+	}
+	opened["b"].Close()
+	for address, open := range cs.open {
+		if len(open) > 0 {
+			t.Errorf("%s is closed and still known", address)
+		}
+	}
+}
