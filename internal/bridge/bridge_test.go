@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -177,6 +178,18 @@ func TestReconcile(t *testing.T) {
 			happen: func(h *fakeHost, _ *Reconciler) { h.down("br-a") },
 			then:   "br-b 169.254.169.254/32, br-b fd00:ec2::254/128",
 		},
+		"its number is another interface's later": {
+			before: func(h *fakeHost) { h.up("br-a", 2) },
+			first:  "br-a 169.254.169.254/32, br-a fd00:ec2::254/128",
+			happen: func(h *fakeHost, r *Reconciler) { h.down("br-a"); r.check(); h.up("eth0", 2, ipv4, ipv6) },
+			then:   "eth0 169.254.169.254/32, eth0 fd00:ec2::254/128",
+			closed: "eth0 169.254.169.254/32, eth0 fd00:ec2::254/128",
+		},
+		"the bridge goes, and then the addresses": {
+			before: func(h *fakeHost) { h.up("br-a", 2) },
+			first:  "br-a 169.254.169.254/32, br-a fd00:ec2::254/128",
+			happen: func(h *fakeHost, r *Reconciler) { h.down("br-a"); r.Set([]string{"br-b"}, nil) },
+		},
 		"somebody removes an address": {
 			before: func(h *fakeHost) { h.up("br-a", 2) },
 			first:  "br-a 169.254.169.254/32, br-a fd00:ec2::254/128",
@@ -222,9 +235,10 @@ func TestReconcile(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			var log strings.Builder
 			h := newFakeHost()
 			tt.before(h)
-			r := newReconciler(slog.New(slog.DiscardHandler), h)
+			r := newReconciler(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})), h)
 			r.Set([]string{"br-a", "br-b"}, addrs(ipv4, ipv6))
 			if got := h.String(); got != tt.first {
 				t.Errorf("at first: %s, want %s", got, tt.first)
@@ -242,6 +256,9 @@ func TestReconcile(t *testing.T) {
 			}
 			if err := r.Close(); err != nil || h.String() != tt.closed {
 				t.Errorf("closed: %s, %v, want %s", h, err, tt.closed)
+			}
+			if log.Len() > 0 {
+				t.Errorf("it complains: %s", &log)
 			}
 		})
 	}
@@ -277,6 +294,38 @@ func TestSingle(t *testing.T) {
 	}
 	if a := single(netip.MustParseAddr(ipv4)); a.Flags != 0 || a.IPNet.String() != ipv4+"/32" {
 		t.Errorf("%v with flags %#x", a, a.Flags)
+	}
+}
+
+// blindHost is a host on which an address comes or goes just after it was looked at.
+type blindHost struct{ *fakeHost }
+
+func (blindHost) addrs() ([]netlink.Addr, error) { return nil, nil }
+
+// Nothing is wrong if somebody else was faster.
+func TestChangesMeanwhile(t *testing.T) {
+	var log strings.Builder
+	h := newFakeHost()
+	h.up("br-a", 2, ipv4)
+	r := newReconciler(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})), blindHost{h})
+	r.Set([]string{"br-a"}, addrs(ipv4))
+	h.has[2] = nil
+	if err := r.Close(); err != nil || log.Len() > 0 {
+		t.Errorf("%v, logged: %s", err, &log)
+	}
+}
+
+func TestHolders(t *testing.T) {
+	there := []netlink.Addr{
+		{IPNet: netlink.NewIPNet(net.ParseIP(ipv4)), LinkIndex: 2}, // in 16 bytes
+		{IPNet: netlink.NewIPNet(net.ParseIP(ipv4).To4()), LinkIndex: 3},
+		{IPNet: netlink.NewIPNet(net.ParseIP(ipv6)), LinkIndex: 4},
+		{IPNet: &net.IPNet{}, LinkIndex: 5},
+	}
+	for addr, want := range map[string][]int{ipv4: {2, 3}, ipv6: {4}, "fd00::1": nil} {
+		if got := holders(there, netip.MustParseAddr(addr)); !slices.Equal(got, want) {
+			t.Errorf("%s is on %d, want %d", addr, got, want)
+		}
 	}
 }
 
