@@ -170,5 +170,26 @@ func TestAPanicReachesTheCallerThatRuns(t *testing.T) {
 		if _, err := g.Do(t.Context(), "a", nil); !errors.Is(err, errPanicked) {
 			t.Errorf("error %v", err)
 		}
+		if got, err := g.Do(t.Context(), "a", func(context.Context) (int, error) { return 7, nil }); got != 7 || err != nil {
+			t.Errorf("after the panic: %d, %v", got, err)
+		}
 	})
+}
+
+// A run leaves nothing behind: its context is done, and its key is free.
+func TestAfterARun(t *testing.T) {
+	for name, want := range map[string]error{"success": nil, "failure": errors.New("no such template")} {
+		var g Group[string, int]
+		var of context.Context
+		got, err := g.Do(t.Context(), "a", func(ctx context.Context) (int, error) {
+			of = ctx
+			return 7, want
+		})
+		if got != 7 || err != want {
+			t.Errorf("%s: %d, %v", name, got, err)
+		}
+		if of.Err() == nil || len(g.runs) != 0 {
+			t.Errorf("%s: the context of the run is %v, and %d are under way", name, of.Err(), len(g.runs))
+		}
+	}
 }

@@ -3,6 +3,7 @@ package nearest_test
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"mdserver/internal/nearest"
@@ -11,17 +12,38 @@ import (
 func TestWord(t *testing.T) {
 	words := []string{"web1", "web2", "database", "mail"}
 	for text, want := range map[string]string{
-		"wbe1":     "web1",
-		"WEB2":     "web2",
-		"databse":  "database",
-		"web":      "web1",
-		"maill":    "mail",
-		"x":        "",
-		"":         "",
-		"printers": "",
+		"wbe1":                            "web1",
+		"WEB2":                            "web2",
+		"databse":                         "database",
+		"web":                             "web1",
+		"maill":                           "mail",
+		"x":                               "",
+		"":                                "",
+		"printers":                        "",
+		"we":                              "", // two of four letters are a lot
+		"dbs":                             "", // as are two of three
+		"mAIL":                            "mail",
+		strings.Repeat("x", 252) + "web1": "", // as long as may be
 	} {
 		if got := nearest.Word(text, slices.Values(words)); got != want {
 			t.Errorf("the word nearest to %q is %q, want %q", text, got, want)
+		}
+	}
+}
+
+// Words are compared without regard to case, and found as they are written.
+func TestWordInCapitals(t *testing.T) {
+	if got := nearest.Word("database", slices.Values([]string{"mail", "DATABASE"})); got != "DATABASE" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Comparing costs the product of both lengths, so a text that is too long is not compared.
+func TestLongText(t *testing.T) {
+	for length, want := range map[int]bool{256: true, 257: false} {
+		text := strings.Repeat("x", length)
+		if got := nearest.Word(text, slices.Values([]string{text})); (got == text) != want {
+			t.Errorf("%d characters are compared: %v, want %v", length, got == text, want)
 		}
 	}
 }

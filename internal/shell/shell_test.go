@@ -22,3 +22,15 @@ func FuzzQuote(f *testing.F) {
 		}
 	})
 }
+
+// Words that need no quotes get none, so that commands stay readable.
+func TestQuote(t *testing.T) {
+	for word, want := range map[string]string{
+		"": "''", "web1": "web1", "--config": "--config", "/etc/a_b.conf": "/etc/a_b.conf", "root@10.0.0.1:22": "root@10.0.0.1:22", "a=b%c+d,e": "a=b%c+d,e",
+		"a b": "'a b'", "~": "'~'", "it's": `'it'\''s'`, "ä": "'ä'", "a;b": "'a;b'", "#a": "'#a'", "!a": "'!a'", "a*": "'a*'", "{a,b}": "'{a,b}'",
+	} {
+		if got := Quote(word); got != want {
+			t.Errorf("%q is quoted as %s, want %s", word, got, want)
+		}
+	}
+}
