@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -29,6 +30,8 @@ var testSite = Site{
 		DNS: []netip.Addr{netip.MustParseAddr("10.50.0.1")}, Domain: "lan.example.net",
 	}, {
 		Name: "jumbo", MTU: 9000,
+	}, {
+		Name: "routed", Gateway4: netip.MustParseAddr("10.60.0.1"), Gateway6: netip.MustParseAddr("fd00:60::1"),
 	}},
 	MetadataAddress: netip.MustParseAddr("169.254.169.254"), Host: "kvm1.example.net", Location: "kvm1",
 	Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",
@@ -43,6 +46,7 @@ func testGuest() *instance.Instance {
 		Metadata:   instance.Metadata{Values: map[string]string{"rack": "four"}, Tags: map[string]string{"env": "prod"}},
 		Interfaces: []instance.Interface{{MAC: mac2, Network: "default"}, {MAC: mac1, Network: "mds", MTU: 9000}},
 		Disks:      []instance.Disk{{Target: "vda", Bus: "virtio", Device: "disk"}},
+		FirstSeen:  time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC),
 	}
 }
 
@@ -56,7 +60,7 @@ func TestNewTellsWhatIsKnownOfTheGuest(t *testing.T) {
 	want := Document{
 		InstanceID: guest.ID, Name: "web 1", UUID: guest.UUID, Hostname: "web-1", Location: "rack 4",
 		Hardware: instance.Hardware{VCPUs: 2, Memory: 2 << 30, Arch: "x86_64"}, Tags: guest.Metadata.Tags, Values: guest.Metadata.Values, Disks: guest.Disks,
-		MAC: mac1, LocalIPv4: guest.IPv4, LocalIPv6: guest.IPv6, Network: testSite.Networks[0],
+		FirstSeen: guest.FirstSeen, MAC: mac1, LocalIPv4: guest.IPv4, LocalIPv6: guest.IPv6, Network: testSite.Networks[0],
 		PublicKeys: testSite.PublicKeys, Domain: "example.net", MetadataAddress: testSite.MetadataAddress,
 		Host: "kvm1.example.net", Region: "kvm1", AvailabilityZone: "kvm1a", AccountID: "000000000001",
 		Interfaces: []Interface{
@@ -155,6 +159,15 @@ func TestInterfacesCarryOnlyWhatTheGuestHas(t *testing.T) {
 			g.Further = []instance.Attachment{{Network: "jumbo", MAC: mac2}}
 			g.Interfaces[0].Network, g.Interfaces[1].Network, g.Interfaces[1].MTU = "jumbo", "jumbo", 1400
 		}, []Interface{{MAC: mac2, Network: "jumbo", MTU: 9000}, {MAC: mac1, Network: "jumbo", MTU: 1400, Primary: true}}},
+		{"an address of a family that the network no longer has", func(g *instance.Instance) {
+			g.Network, g.Interfaces = "routed", []instance.Interface{{MAC: mac1, Network: "routed"}}
+		}, []Interface{{MAC: mac1, Network: "routed", Primary: true}}},
+		{"a network that is served no longer", func(g *instance.Instance) {
+			g.Network, g.Interfaces = "former", []instance.Interface{{MAC: mac1, Network: "former", MTU: 1400}}
+		}, []Interface{{MAC: mac1, Network: "former", MTU: 1400, Primary: true}}},
+		{"an interface elsewhere", func(g *instance.Instance) {
+			g.Interfaces = []instance.Interface{{MAC: mac2, Network: "default", MTU: 1300}}
+		}, []Interface{{MAC: mac2, Network: "default", MTU: 1300}}},
 		{"nothing known", func(g *instance.Instance) { *g = instance.Instance{} }, []Interface{}},
 	}
 	for _, tt := range tests {

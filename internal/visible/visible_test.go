@@ -149,6 +149,75 @@ func TestAttr(t *testing.T) {
 	}
 }
 
+// textMarshaler is a value that says itself how it is written.
+type textMarshaler struct{ fails bool }
+
+func (m textMarshaler) MarshalText() ([]byte, error) {
+	if m.fails {
+		return nil, io.EOF
+	}
+	return []byte("10.0.0.5\ufe0f"), nil
+}
+
+// A message may be as long as a stack, and a field may not, whatever it is called. What is no
+// text stays what it is.
+func TestAttrByKind(t *testing.T) {
+	long, group := strings.Repeat("x", 2*maxField), []string{"request"}
+	cut := strings.Repeat("x", maxField-len(ellipsis)) + ellipsis
+	for name, tt := range map[string]struct {
+		groups []string
+		attr   slog.Attr
+		want   slog.Value
+	}{
+		"a message":           {nil, slog.String("msg", long), slog.StringValue(long)},
+		"a field":             {nil, slog.String("path", long), slog.StringValue(cut)},
+		"a field named msg":   {group, slog.String("msg", long), slog.StringValue(cut)},
+		"an error":            {nil, slog.Any("error", errors.New(long)), slog.StringValue(cut)},
+		"a list":              {nil, slog.Any("names", []string{long, "b\ufe0f"}), slog.AnyValue([]string{cut, `b\ufe0f`})},
+		"a value with a text": {nil, slog.Any("addr", textMarshaler{}), slog.StringValue(`10.0.0.5\ufe0f`)},
+		"one that has none":   {nil, slog.Any("addr", textMarshaler{true}), slog.StringValue("{fails:true}")},
+		"any other value":     {nil, slog.Any("x", struct{ A string }{"b\ufe0f"}), slog.StringValue(`{A:b\ufe0f}`)},
+		"a level":             {nil, slog.Any("level", slog.LevelWarn), slog.AnyValue(slog.LevelWarn)},
+		"a number":            {nil, slog.Int("n", 7), slog.IntValue(7)},
+	} {
+		got := Attr(tt.groups, tt.attr)
+		if got.Key != tt.attr.Key || fmt.Sprintf("%v %v", got.Value.Kind(), got.Value) != fmt.Sprintf("%v %v", tt.want.Kind(), tt.want) {
+			t.Errorf("%s: %s %.40v, want %s %.40v", name, got.Value.Kind(), got.Value, tt.want.Kind(), tt.want)
+		}
+	}
+}
+
+// full is a disk without space.
+type full struct{ io.Writer }
+
+func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+
+// Both writers report that all of the text was taken, or why not.
+func TestWriters(t *testing.T) {
+	const text = "a\x1bb\n"
+	for name, newWriter := range map[string]func(io.Writer) io.Writer{
+		"text": func(w io.Writer) io.Writer { return &Writer{W: w} },
+		"JSON": func(w io.Writer) io.Writer { return JSON{w} },
+	} {
+		if n, err := io.WriteString(newWriter(io.Discard), text); n != len(text) || err != nil {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+		if n, err := io.WriteString(newWriter(full{}), text); n != 0 || !errors.Is(err, io.ErrShortWrite) {
+			t.Errorf("%s on a full disk: %d, %v", name, n, err)
+		}
+	}
+	w := &Writer{W: full{}}
+	if _, err := io.WriteString(w, "\xe2\x82"); err != nil { // half a character waits
+		t.Error(err)
+	}
+	if err := w.Close(); !errors.Is(err, io.ErrShortWrite) {
+		t.Errorf("close: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Errorf("close again: %v", err)
+	}
+}
+
 func FuzzVisible(f *testing.F) {
 	for _, tt := range texts {
 		f.Add(tt.in, 10)
