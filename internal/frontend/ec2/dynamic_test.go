@@ -50,8 +50,11 @@ func TestIdentity(t *testing.T) {
 func TestIdentityThatCannotBeSigned(t *testing.T) {
 	tree := New([]string{"latest"}, dualSite, fakeUserdata{}, fakeIdentity{errors.New("no entropy")})
 	server := httpcommon.Identified(frontendtest.Identify(guests{webAddr: full}), httpcommon.LogTo(slog.New(slog.DiscardHandler)), httpcommon.Normalise(tree))
-	for path, want := range map[string]int{"document": http.StatusOK, "signature": http.StatusInternalServerError} {
-		if w := ask(server, webAddr, http.MethodGet, "/latest/dynamic/instance-identity/"+path); w.Code != want {
+	for path, want := range map[string]int{
+		"": http.StatusOK, "instance-identity/document": http.StatusOK, "instance-identity/signature": http.StatusInternalServerError,
+		"instance-identity/pkcs7": http.StatusInternalServerError, "instance-identity/rsa2048": http.StatusInternalServerError,
+	} {
+		if w := ask(server, webAddr, http.MethodGet, "/latest/dynamic/"+path); w.Code != want {
 			t.Errorf("%s: %d, want %d", path, w.Code, want)
 		}
 	}

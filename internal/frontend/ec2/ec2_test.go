@@ -217,6 +217,15 @@ func TestAbsentThingsAreNotListed(t *testing.T) {
 	}
 }
 
+// Where the site has no domain, clients must not take AWS's for it.
+func TestServicesDomain(t *testing.T) {
+	for want, site := range map[string]metadata.Site{"mdserver.invalid": site, "example.net": dualSite} {
+		if w := ask(newServer(site, fakeUserdata{}), webAddr, http.MethodGet, "/latest/meta-data/services/domain"); w.Body.String() != want {
+			t.Errorf("%d %q, want %q", w.Code, w.Body, want)
+		}
+	}
+}
+
 func TestContentTypes(t *testing.T) {
 	server := newServer(site, fakeUserdata{})
 	for path, want := range map[string]string{
