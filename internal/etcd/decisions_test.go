@@ -2,10 +2,15 @@ package etcd
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -193,6 +198,8 @@ type member struct {
 	token    string // that is good
 	asked    []string
 	logins   int
+	status   *etcdserverpb.StatusResponse
+	fault    error // of its status
 }
 
 func (m *member) Authenticate(_ context.Context, r *etcdserverpb.AuthenticateRequest) (*etcdserverpb.AuthenticateResponse, error) {
@@ -229,21 +236,23 @@ func (m *member) Range(ctx context.Context, _ *etcdserverpb.RangeRequest) (*etcd
 
 func (m *member) Status(ctx context.Context, _ *etcdserverpb.StatusRequest) (*etcdserverpb.StatusResponse, error) {
 	_ = m.tokenOf(ctx)
-	return &etcdserverpb.StatusResponse{}, nil
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.status, m.fault
 }
 
 func (m *member) Snapshot(_ *etcdserverpb.SnapshotRequest, stream grpc.ServerStreamingServer[etcdserverpb.SnapshotResponse]) error {
 	return m.tokenOf(stream.Context())
 }
 
-// login starts a member and connects to it as a user.
+// startMember starts a member and connects to it as a user.
 func startMember(t *testing.T, secret string) (*member, *login, *grpc.ClientConn) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, server := &member{token: "t1"}, grpc.NewServer()
+	m, server := &member{token: "t1", status: &etcdserverpb.StatusResponse{}}, grpc.NewServer()
 	etcdserverpb.RegisterAuthServer(server, m)
 	etcdserverpb.RegisterKVServer(server, m)
 	etcdserverpb.RegisterMaintenanceServer(server, m)
@@ -385,6 +394,108 @@ func TestDrop(t *testing.T) {
 	for address, open := range cs.open {
 		if len(open) > 0 {
 			t.Errorf("%s is closed and still known", address)
+		}
+	}
+}
+
+// A member that refuses to tell how it is answers nevertheless.
+func TestProbe(t *testing.T) {
+	m, _, cc := startMember(t, "secret")
+	good := &etcdserverpb.StatusResponse{Version: "3.5.1", Leader: 7, DbSize: 4096, Errors: []string{"memberID:1 alarm:NOSPACE"}}
+	for name, tt := range map[string]struct {
+		status *etcdserverpb.StatusResponse
+		fault  error
+		want   Member
+		silent bool
+	}{
+		"good":        {good, nil, Member{Version: "3.5.1", Leader: true, Size: 4096, Alarms: good.Errors}, false},
+		"no leader":   {&etcdserverpb.StatusResponse{Version: "3.5.1", Errors: []string{rpctypes.ErrNoLeader.Error()}}, nil, Member{Version: "3.5.1"}, false},
+		"a learner":   {&etcdserverpb.StatusResponse{Version: "3.5.1", Leader: 7, IsLearner: true}, nil, Member{Version: "3.5.1", Leader: true, Learner: true}, false},
+		"not allowed": {nil, rpctypes.ErrGRPCPermissionDenied, Member{Leader: true}, false},
+		"unavailable": {nil, status.Error(codes.Unavailable, "down"), Member{}, true},
+		"late":        {nil, status.Error(codes.DeadlineExceeded, "late"), Member{}, true},
+	} {
+		m.mu.Lock()
+		m.status, m.fault = tt.status, tt.fault
+		m.mu.Unlock()
+		got := probe(t.Context(), "http://a", cc)
+		if (got.Err != nil) != tt.silent || got.Endpoint != "http://a" || (got.Latency > 0) == tt.silent {
+			t.Errorf("%s: %+v", name, got)
+		}
+		got.Endpoint, got.Err, got.Latency = "", nil, 0
+		if len(got.Alarms) == 0 {
+			got.Alarms = nil
+		}
+		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", tt.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+// Whoever waits for a member that does not answer waits no longer.
+func TestSilentMemberIsDropped(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	c, _ := open(t, config.Store{Endpoints: []string{"http://" + listener.Addr().String()}})
+	waiting, err := c.conns.dial(t.Context(), listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waiting.Close()
+	c.note(Member{Endpoint: c.endpoints[0], Err: errors.New("late")})
+	if _, err := waiting.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("its connection: %v", err)
+	}
+}
+
+// TLS is with the files of the configuration, and the certificates' ends are told.
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	defer server.Close()
+	leaf, key := server.TLS.Certificates[0], filepath.Join(t.TempDir(), "key.pem")
+	cert := filepath.Join(t.TempDir(), "cert.pem")
+	der, err := x509.MarshalPKCS8PrivateKey(leaf.PrivateKey)
+	if err := errors.Join(err,
+		os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: leaf.Certificate[0]}), 0o600),
+		os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
+	); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.Store{Endpoints: []string{server.URL}, CAFile: cert, CertFile: cert, KeyFile: key}
+	files, err := tlsConfig(cfg)
+	if err != nil || files.MinVersion != tls.VersionTLS12 || len(files.Certificates) != 1 || !slices.Equal(files.Certificates[0].Certificate[0], leaf.Certificate[0]) {
+		t.Errorf("%+v, %v", files, err)
+	}
+	end := server.Certificate().NotAfter
+	if got, err := ownExpiry(cfg); !got.Equal(end) || err != nil {
+		t.Errorf("our certificate ends at %v, %v; want %v", got, err, end)
+	}
+	clock, expires, err := askByHTTP(t.Context(), cfg, server.URL)
+	if err != nil || !expires.Equal(end) || (clock-time.Hour).Abs() > 2*time.Second {
+		t.Errorf("the member's clock is ahead by %v, its certificate ends at %v, want %v; %v", clock, expires, end, err)
+	}
+	cfg.CAFile = ""
+	if _, _, err := askByHTTP(t.Context(), cfg, server.URL); err == nil {
+		t.Error("a certificate of no known authority is accepted")
+	}
+}
+
+// A password may have spaces: all of its line is sent.
+func TestPassword(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "password")
+	for text, want := range map[string]string{"secret": "secret", "secret\n": "secret", " two words \r\n": " two words "} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := password(config.Store{PasswordFile: path}); got != want || err != nil {
+			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
 }
