@@ -193,11 +193,12 @@ func TestDeviceNumbers(t *testing.T) {
 		{MAC: instance.MAC{2, 3}, IPv4: prefix, Primary: true},
 		{MAC: instance.MAC{2, 4}, IPv4: prefix},
 		{MAC: instance.MAC{2, 1}, IPv4: netip.MustParsePrefix("10.9.0.1/24")}, // the same MAC address on a separate network
+		{MAC: instance.MAC{2, 5}, IPv6: netip.MustParsePrefix("fd00::5/64")},
 	}}}
-	if got, _ := resolve(s, metaData, "network/interfaces/macs"); got != "02:01:00:00:00:00/\n02:03:00:00:00:00/\n02:04:00:00:00:00/" {
+	if got, _ := resolve(s, metaData, "network/interfaces/macs"); got != "02:01:00:00:00:00/\n02:03:00:00:00:00/\n02:04:00:00:00:00/\n02:05:00:00:00:00/" {
 		t.Errorf("the MACs are\n%s", got)
 	}
-	for mac, want := range map[string]string{"02:01:00:00:00:00": "1", "02:03:00:00:00:00": "0", "02:04:00:00:00:00": "2"} {
+	for mac, want := range map[string]string{"02:01:00:00:00:00": "1", "02:03:00:00:00:00": "0", "02:04:00:00:00:00": "2", "02:05:00:00:00:00": "4"} {
 		if got, ok := resolve(s, metaData, "network/interfaces/macs/"+mac+"/device-number"); got != want || !ok {
 			t.Errorf("%s has the number %q, want %s", mac, got, want)
 		}

@@ -7,12 +7,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -207,6 +210,8 @@ func TestPassword(t *testing.T) {
 		{"longer", strings.Repeat("x", 1021), nil, 400, "Request is too large"},
 		{"nothing", "", nil, 400, "Password must be text"},
 		{"a terminal's control sequence", "\x1b[2J", nil, 400, "Password must be text"},
+		{"a tab", "pass\tword", nil, 400, "Password must be text"},
+		{"a line break alone", "\r\n", nil, 400, "Password must be text"},
 		{"no text", "\xff\xfe", nil, 400, "Password must be text"},
 		{"a second one", "c2VjcmV0", denied.ErrPasswordSet, 409, "Password already set"},
 		{"a full disk", "c2VjcmV0", fmt.Errorf("%w: no space", inventory.ErrStore), 503, "Password not kept"},
@@ -231,6 +236,42 @@ func TestPassword(t *testing.T) {
 	guest.Password = "c2VjcmV0"
 	if w := frontendtest.Ask(frontendtest.Serve(newFace(plain), &guest), web, http.MethodGet, "/openstack/latest/password", ""); w.Body.String() != "c2VjcmV0" {
 		t.Errorf("read back: %d %q", w.Code, w.Body)
+	}
+}
+
+// Half of a password is not kept.
+func TestIncompletePassword(t *testing.T) {
+	f := newFace(plain)
+	kept := &passwords{set: map[uuid.UUID]string{}}
+	f.passwords = kept
+	r := httptest.NewRequest(http.MethodPost, "/openstack/latest/password", io.MultiReader(strings.NewReader("half"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r.RemoteAddr = netip.AddrPortFrom(web, 4711).String()
+	w := httptest.NewRecorder()
+	frontendtest.Serve(f).ServeHTTP(w, r)
+	if w.Code != http.StatusBadRequest || w.Body.String() != "Request is incomplete" || len(kept.set) > 0 {
+		t.Errorf("%d %s, kept %q", w.Code, w.Body, kept.set)
+	}
+}
+
+// Each answer has randomness of its own, or none if there is none to have.
+func TestRandomSeed(t *testing.T) {
+	seed := func(f *Frontend) string {
+		var doc struct {
+			Seed []byte `json:"random_seed"`
+		}
+		w := frontendtest.Ask(frontendtest.Serve(f), web, http.MethodGet, "/openstack/latest/meta_data.json", "")
+		if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil {
+			t.Fatal(err)
+		}
+		return string(doc.Seed)
+	}
+	f := New(frontendtest.Site, plain, &passwords{})
+	if one, other := seed(f), seed(f); len(one) != seedSize || one == other {
+		t.Errorf("%d bytes; the same again: %v", len(one), one == other)
+	}
+	f.random = strings.NewReader("short")
+	if got := seed(f); got != "" {
+		t.Errorf("a seed of what is left: %q", got)
 	}
 }
 
