@@ -82,6 +82,7 @@ type Store struct {
 	unsaved   unsaved
 	complaint once.Complaint // of the cache
 	cluster   uint64         // ID of the cluster
+	unread    bool           // the last check failed; until one succeeds, a watch does not show that etcd answers
 
 	closing chan struct{}
 	done    chan struct{} // closed when the store no longer follows etcd

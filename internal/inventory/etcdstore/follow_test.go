@@ -153,6 +153,46 @@ func TestFollowsAgain(t *testing.T) {
 	}
 }
 
+// TestLoggedOnce checks that the log has each state of etcd once, even while only some kinds
+// of requests fail.
+func TestLoggedOnce(t *testing.T) {
+	for _, kind := range []string{"range", "watch"} {
+		t.Run(kind, func(t *testing.T) {
+			onSite(t, func(t *testing.T, s *site) {
+				store := s.open()
+				logged := func(what string, losses, answers int) {
+					t.Helper()
+					lines := s.lines.String()
+					if n := strings.Count(lines, "etcd cannot be followed"); n != losses {
+						t.Errorf("%s: %d losses are logged, want %d:\n%s", what, n, losses, lines)
+					}
+					if n := strings.Count(lines, "etcd answers"); n != answers {
+						t.Errorf("%s: %d times it answers, want %d:\n%s", what, n, answers, lines)
+					}
+				}
+				logged("opened", 0, 1)
+				s.Refuse(on(kind, errAway))
+				if kind == "watch" {
+					s.EndWatches(clientv3.WatchResponse{Canceled: true, CancelReason: errAway.Error()})
+				}
+				time.Sleep(10 * checkEvery)
+				synctest.Wait()
+				logged("it fails", 1, 1)
+				if err := store.Link(); err == nil || !strings.Contains(err.Error(), "etcd is away") {
+					t.Errorf("etcd counts as followed: %v", err)
+				}
+				s.Refuse(nil)
+				time.Sleep(2 * checkEvery)
+				synctest.Wait()
+				logged("it answers", 1, 2)
+				if err := store.Link(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // TestHungCheck checks that an etcd that answers no request counts as lost within seconds.
 func TestHungCheck(t *testing.T) {
 	onSite(t, func(t *testing.T, s *site) {

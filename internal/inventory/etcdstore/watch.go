@@ -69,6 +69,10 @@ func (s *Store) follow(ctx context.Context, revision *int64) error {
 		}
 		s.deliver(ctx, &step{revision: whole.revision, whole: whole})
 		*revision = whole.revision
+	} else if s.unread {
+		if err := s.check(ctx, revision); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
 	defer cancel()
@@ -119,7 +123,7 @@ func (s *Store) check(ctx context.Context, revision *int64) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	resp, err := s.client.Get(ctx, s.prefix+schemaKey)
-	if err != nil {
+	if s.unread = err != nil; err != nil {
 		return err
 	}
 	if resp.Header.Revision < *revision || s.cluster != 0 && resp.Header.ClusterId != s.cluster {
