@@ -61,8 +61,9 @@ func TestOutcomes(t *testing.T) {
 				}
 				s.Refuse(nil)
 				s.Lose(nil)
-				if made := s.get(guestKey(uid(1))) != ""; made != tt.made {
-					t.Errorf("the change was made: %v", made)
+				record, written := s.at(guestKey(uid(1)))
+				if made := record != ""; made != tt.made || err == nil && revision != written {
+					t.Errorf("the change was made: %v, at revision %d, and %d was answered", made, written, revision)
 				}
 				if tt.lost {
 					if _, err := store.Commit(t.Context(), putting(planned(2, "db"))); !errors.Is(err, storage.ErrAway) || store.Link() == nil || store.Away() == nil {

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"mdserver/internal/etcd/etcdfake"
+	"mdserver/internal/instance"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/logtest"
 )
@@ -45,7 +46,7 @@ type fickleCache struct {
 	full string // the key of a note that cannot be written, or all
 }
 
-// all stands for the keys of all notes.
+// all stands for the keys of all notes, and for the records.
 const all = "*"
 
 // fill makes the cache refuse a note with errDisk; "" stands for none.
@@ -63,6 +64,16 @@ func (f *fickleCache) SetNote(ctx context.Context, key, text string) error {
 		return errDisk
 	}
 	return f.Memory.SetNote(ctx, key, text)
+}
+
+func (f *fickleCache) Apply(ctx context.Context, changes []instance.Change) error {
+	f.mu.Lock()
+	refused := f.full == all
+	f.mu.Unlock()
+	if refused {
+		return errDisk
+	}
+	return f.Memory.Apply(ctx, changes)
 }
 
 func (f *fickleCache) Note(ctx context.Context, key string) (string, error) {
@@ -97,14 +108,21 @@ func (s *site) open(prepare ...func(cache *fickleCache)) *Store {
 // get returns the value of a key.
 func (s *site) get(key string) string {
 	s.t.Helper()
+	value, _ := s.at(key)
+	return value
+}
+
+// at returns the value of a key, and the revision that wrote it.
+func (s *site) at(key string) (value string, revision int64) {
+	s.t.Helper()
 	resp, err := s.Client(s.t.Context()).Get(s.t.Context(), prefix+key)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	if len(resp.Kvs) == 0 {
-		return ""
+		return "", 0
 	}
-	return string(resp.Kvs[0].Value)
+	return string(resp.Kvs[0].Value), resp.Kvs[0].ModRevision
 }
 
 func (s *site) put(key, value string) {
