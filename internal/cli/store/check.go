@@ -15,6 +15,7 @@ import (
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
+	"mdserver/internal/counted"
 	"mdserver/internal/etcd"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
@@ -153,7 +154,8 @@ func cacheOf(known string, b *backup.Backup, err error, checked *etcdstore.Check
 	}
 	switch id := etcdstore.InventoryOf(b.Notes); {
 	case id == "" && len(b.Table.Instances) > 0:
-		c.Trouble = fmt.Sprintf("%d guests of this host were never in etcd; `mdserver store migrate --to etcd` brings them there", len(b.Table.Instances))
+		c.Trouble = counted.Of(len(b.Table.Instances), "guest of this host was never in etcd; `mdserver store migrate --to etcd` brings it there",
+			"guests of this host were never in etcd; `mdserver store migrate --to etcd` brings them there")
 	case id == "":
 		c.Known = "nothing yet"
 	case id != checked.Inventory:
@@ -189,7 +191,8 @@ func printStore(w io.Writer, r report) error {
 	}
 	printNames(w, false, "known differently "+r.Cache.Known, r.Cache.Different)
 	if r.Repaired > 0 {
-		output.Printf(w, "%d claims were corrected\n", r.Repaired)
+		output.Printf(w, "%s\n", counted.Of(r.Repaired, "claim was corrected", "claims were corrected"))
 	}
-	return output.Printf(w, "%s: %d guests and %d addresses in quarantine at revision %d, %d problems\n", r.Prefix, r.Guests, r.Resting, r.Revision, len(r.Problems))
+	return output.Printf(w, "%s: %s and %s at revision %d, %s\n",
+		r.Prefix, counted.Guests(r.Guests), counted.Resting(r.Resting), r.Revision, counted.Of(len(r.Problems), "problem", "problems"))
 }

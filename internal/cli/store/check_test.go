@@ -73,6 +73,9 @@ func TestReport(t *testing.T) {
 	)
 	problem := etcdstore.Problem{Kind: etcdstore.MissingClaim, Key: "claims/name/web1", Text: "nobody claims this"}
 	ends := func(problems int) string {
+		if problems == 1 {
+			return "/mdserver/: 3 guests and 2 addresses in quarantine at revision 7, 1 problem\n"
+		}
 		return fmt.Sprintf("/mdserver/: 3 guests and 2 addresses in quarantine at revision 7, %d problems\n", problems)
 	}
 	for name, tt := range map[string]struct {
@@ -90,9 +93,9 @@ func TestReport(t *testing.T) {
 		"a problem": {func(r *report) { r.Problems = []etcdstore.Problem{problem} }, true,
 			first + second + "missing_claim: claims/name/web1: nobody claims this\n" + ends(1)},
 		"a problem that was repaired": {func(r *report) { r.Problems, r.Repaired = []etcdstore.Problem{problem}, 1 }, false,
-			first + second + "missing_claim: claims/name/web1: nobody claims this\n1 claims were corrected\n" + ends(1)},
+			first + second + "missing_claim: claims/name/web1: nobody claims this\n1 claim was corrected\n" + ends(1)},
 		"one of two was repaired": {func(r *report) { r.Problems, r.Repaired = []etcdstore.Problem{problem, problem}, 1 }, true,
-			first + second + strings.Repeat("missing_claim: claims/name/web1: nobody claims this\n", 2) + "1 claims were corrected\n" + ends(2)},
+			first + second + strings.Repeat("missing_claim: claims/name/web1: nobody claims this\n", 2) + "1 claim was corrected\n" + ends(2)},
 		"this host knows other records": {func(r *report) { r.Cache.Different = []string{"web1", "web2"} }, true,
 			first + second + "known differently by the server: web1, web2\n" + ends(0)},
 		"this host cannot be read": {func(r *report) { r.Cache.Trouble = "permission denied" }, true, first + second + "this host: permission denied\n" + ends(0)},

@@ -22,6 +22,7 @@ import (
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
+	"mdserver/internal/counted"
 	"mdserver/internal/etcd"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
@@ -263,7 +264,7 @@ func (m *mover) compareWithEtcd(client *etcd.Client) error {
 		case len(different) == 0:
 			return nil
 		case n == attempts:
-			return fmt.Errorf("this host does not know what is in etcd: the records of %d guests differ, such as %q", len(different), different[0])
+			return fmt.Errorf("this host does not know what is in etcd: the records of %s differ, such as %q", counted.Guests(len(different)), different[0])
 		}
 		time.Sleep(pause)
 		if m.present, err = database.Present(m.cmd, m.cfg); err != nil {
@@ -323,10 +324,10 @@ func printMigration(w io.Writer, m migration) error {
 		printComparison(w, m)
 	case config.BackendBolt:
 		printNames(w, m.DryRun, "removed from the database of this host", m.Removed)
-		output.Printf(w, "the database will have %d guests; what is in etcd below %s stays\n", m.Guests, m.Prefix)
+		output.Printf(w, "the database will have %s; what is in etcd below %s stays\n", counted.Guests(m.Guests), m.Prefix)
 	default:
 		printNames(w, m.DryRun, "removed from etcd", m.Removed)
-		output.Printf(w, "the database of this host is as it was, with %d guests\n", m.Guests)
+		output.Printf(w, "the database of this host is as it was, with %s\n", counted.Guests(m.Guests))
 	}
 	if m.Former != "" {
 		output.Printf(w, "the server will keep a backup of its state before: %s\n", m.Former)
@@ -347,11 +348,16 @@ func printComparison(w io.Writer, m migration) {
 	}
 	switch here := m.Guests - len(m.Elsewhere); {
 	case len(m.Conflicts) > 0:
-		output.Printf(w, "%d conflicts: nothing is written; rename or remove one guest of each\n", len(m.Conflicts))
+		output.Printf(w, "%s: nothing is written; rename or remove one guest of each\n", counted.Of(len(m.Conflicts), "conflict", "conflicts"))
 	case m.DryRun:
-		output.Printf(w, "%d guests and %d more addresses in quarantine would be in etcd below %s\n", here, m.Resting, m.Prefix)
+		output.Printf(w, "%s and %s would be in etcd below %s\n", counted.Guests(here),
+			counted.Of(m.Resting, "more address in quarantine", "more addresses in quarantine"), m.Prefix)
 	default:
-		output.Printf(w, "%d guests are in etcd below %s, and were compared with those of this host\n", here, m.Prefix)
+		compared := " and were compared with those of this host"
+		if here == 1 {
+			compared = " and was compared with that of this host"
+		}
+		output.Printf(w, "%s in etcd below %s,%s\n", counted.Of(here, "guest is", "guests are"), m.Prefix, compared)
 	}
 }
 

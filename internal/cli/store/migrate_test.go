@@ -63,13 +63,13 @@ func TestMigrateWithoutEtcd(t *testing.T) {
 		"to etcd, where they are": {shared, nil, "--to etcd", "the guests of this host are in etcd already; see `mdserver store check`", exit.Failure,
 			"nothing"},
 		"etcd is lost": {shared, nil, "--to bolt --force",
-			"removed from the database of this host: web2\nthe database will have 1 guests; what is in etcd below /mdserver/ stays\n" +
+			"removed from the database of this host: web2\nthe database will have 1 guest; what is in etcd below /mdserver/ stays\n" +
 				"the server will keep a backup of its state before: DIR/mdserver.db.before-bolt\nnext: systemctl restart mdserver\n", 0, "to bolt, all guests false"},
 		"etcd is lost, and all are kept": {shared, nil, "--to bolt --force --all",
 			"the database will have 2 guests; what is in etcd below /mdserver/ stays\n" +
 				"the server will keep a backup of its state before: DIR/mdserver.db.before-bolt\nnext: systemctl restart mdserver\n", 0, "to bolt, all guests true"},
 		"etcd is lost, a dry run": {shared, nil, "--to bolt --force --dry-run",
-			"would be removed from the database of this host: web2\nthe database will have 1 guests; what is in etcd below /mdserver/ stays\n", 0, "nothing"},
+			"would be removed from the database of this host: web2\nthe database will have 1 guest; what is in etcd below /mdserver/ stays\n", 0, "nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t, nowhere)
@@ -157,12 +157,12 @@ func TestPrintMigration(t *testing.T) {
 		"conflicts": {toEtcd(migrate.Comparison{Conflicts: []migrate.Conflict{conflict, conflict}}),
 			"conflict: " + conflict.String() + "\nconflict: " + conflict.String() + "\n2 conflicts: nothing is written; rename or remove one guest of each\n"},
 		"conflicts of a dry run": {dry(toEtcd(migrate.Comparison{Conflicts: []migrate.Conflict{conflict}})),
-			"conflict: " + conflict.String() + "\n1 conflicts: nothing is written; rename or remove one guest of each\n"},
+			"conflict: " + conflict.String() + "\n1 conflict: nothing is written; rename or remove one guest of each\n"},
 		"more guests than a line names": {migration{To: config.BackendBolt, Prefix: "/a/", Removed: many}, "removed from the database of this host: " +
 			strings.Join(many[:20], ", ") + ", and 2 more\nthe database will have 0 guests; what is in etcd below /a/ stays\n"},
 		"as many as a line names": {migration{Removed: many[:20]}, "removed from etcd: " + strings.Join(many[:20], ", ") + "\nthe database of this host is as it was, with 0 guests\n"},
 		"what is left to do": {migration{To: config.BackendBolt, Prefix: "/a/", Guests: 1, Former: "/former", Next: []string{"this", "that"}},
-			"the database will have 1 guests; what is in etcd below /a/ stays\nthe server will keep a backup of its state before: /former\nnext: this\nnext: that\n"},
+			"the database will have 1 guest; what is in etcd below /a/ stays\nthe server will keep a backup of its state before: /former\nnext: this\nnext: that\n"},
 		"a name that looks like two": {migration{Removed: []string{"a, b\n"}}, "removed from etcd: \"a, b\\n\"\nthe database of this host is as it was, with 0 guests\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -336,7 +336,7 @@ func TestMigrate(t *testing.T) {
 		s.change(prefix, instance.Change{Put: []instance.Instance{guest(1), foreign}})
 		h.write(map[string]string{"etcd/inventory": s.inventory(prefix), "etcd/writer": "id-1"}, guest(1), foreign)
 		const next = "the server will keep a backup of its state before: DIR/mdserver.db.before-bolt\nnext: set store.backend = bolt in DIR/mdserver.conf\nnext: systemctl restart mdserver\n"
-		const removed = "removed from the database of this host: web3\nthe database will have 1 guests; what is in etcd below /back/ stays\n"
+		const removed = "removed from the database of this host: web3\nthe database will have 1 guest; what is in etcd below /back/ stays\n"
 		h.expect("migrate --to bolt --dry-run", "would be "+removed)
 		is(t, "the order after a dry run", h.order(), "nothing")
 		h.expect("migrate --to bolt", removed+next)
@@ -346,7 +346,7 @@ func TestMigrate(t *testing.T) {
 
 		s.change(prefix, instance.Change{Put: []instance.Instance{guest(2)}})
 		for _, args := range []string{"migrate --to bolt --dry-run", "migrate --to bolt --all"} {
-			h.expect(args, `error: this host does not know what is in etcd: the records of 1 guests differ, such as "web2"; --force moves what this host knows`)
+			h.expect(args, `error: this host does not know what is in etcd: the records of 1 guest differ, such as "web2"; --force moves what this host knows`)
 		}
 		is(t, "the order", h.order(), "nothing")
 		h.expect("migrate --to bolt --force", removed+next)
@@ -364,7 +364,7 @@ func TestMigrate(t *testing.T) {
 				t.Errorf("exit code %d\n%s\nwant\n%s", exit.Code(err), out, text)
 			}
 		}
-		ends("this host: 1 guests of this host were never in etcd; `mdserver store migrate --to etcd` brings them there\n/checked/: 2 guests and 1 addresses in quarantine at revision")
+		ends("this host: 1 guest of this host was never in etcd; `mdserver store migrate --to etcd` brings it there\n/checked/: 2 guests and 1 address in quarantine at revision")
 		h.write(map[string]string{"etcd/inventory": "another"})
 		ends("this host: this host knows another inventory, another\n")
 		h.write(map[string]string{"etcd/inventory": s.inventory(prefix)})
@@ -377,7 +377,7 @@ func TestMigrate(t *testing.T) {
 		}
 		ends("missing_claim: claims/address/10.122.0.1: ")
 		ends("missing_claim: claims/address/10.122.0.1: ")
-		if out, err := h.run("check --repair"); err != nil || !strings.Contains(out, "\n1 claims were corrected\n") {
+		if out, err := h.run("check --repair"); err != nil || !strings.Contains(out, "\n1 claim was corrected\n") {
 			t.Errorf("%v\n%s", err, out)
 		}
 		if out, err := h.run("check --json"); err != nil || !strings.Contains(out, `"problems": []`) || !strings.Contains(out, `"usable": true`) {
