@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
+	"mdserver/internal/counted"
 	"mdserver/internal/inventory/backup"
 )
 
@@ -190,6 +191,6 @@ func readBackup(cmd *cobra.Command, path string) (*backup.Backup, error) {
 
 func printBackup(w io.Writer, path string, b *backup.Backup) error {
 	h := b.Header
-	return output.Printf(w, "%s: %d guests and %d addresses in quarantine of %s, %s\n",
-		path, h.Guests, h.Resting, h.Host, h.Created.Format("2006-01-02 15:04:05 MST"))
+	return output.Printf(w, "%s: %s and %s of %s, %s\n",
+		path, counted.Guests(h.Guests), counted.Resting(h.Resting), h.Host, h.Created.Format("2006-01-02 15:04:05 MST"))
 }

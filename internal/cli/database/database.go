@@ -12,6 +12,7 @@ import (
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
+	"mdserver/internal/counted"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/inventory/storage"
 )
@@ -122,5 +123,6 @@ func printDatabase(out io.Writer, r databaseReport) error {
 	if r.Whole && len(r.Findings) > 0 {
 		output.Printf(out, "nothing is lost: the next start serves all guests, and keeps a copy of the damaged file\n")
 	}
-	return output.Printf(out, "%s: %d guests and %d addresses in quarantine are sound, %d findings\n", r.File, r.Guests, r.Resting, len(r.Findings))
+	return output.Printf(out, "%s: %s and %s are sound, %s\n",
+		r.File, counted.Guests(r.Guests), counted.Resting(r.Resting), counted.Of(len(r.Findings), "finding", "findings"))
 }

@@ -191,7 +191,7 @@ func TestBackupTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, err = do(t, BackupCommand(), "a.backup")
-	if want := "a.backup: 2 guests and 1 addresses in quarantine of HOST, DATE\n"; err != nil || undated(out) != want {
+	if want := "a.backup: 2 guests and 1 address in quarantine of HOST, DATE\n"; err != nil || undated(out) != want {
 		t.Errorf("%v, printed %q, want %q", err, undated(out), want)
 	}
 	if info, err := os.Stat("a.backup"); err != nil || info.Mode() != 0o600 {
@@ -222,7 +222,7 @@ func TestRestore(t *testing.T) {
 	renamed := func(g *instance.Instance) { g.Name = "new2" }
 	away := func(g *instance.Instance) { g.IPv4 = netip.MustParseAddr("192.0.2.4") }
 	const (
-		what    = "a.backup: 3 guests and 1 addresses in quarantine of HOST, DATE\n"
+		what    = "a.backup: 3 guests and 1 address in quarantine of HOST, DATE\n"
 		done    = "restored mdserver.db; start the server: systemctl start mdserver\n"
 		kept    = "kept: mdserver.db.replaced-DATE\n"
 		changes = "added: web3\nadded: web4\nremoved: web1\nchanged: web2\n"
@@ -339,11 +339,11 @@ func TestCheck(t *testing.T) {
 		want    string // what is printed, or the beginning of the error
 		code    int
 	}{
-		{"sound", nil, nil, "mdserver.db: 2 guests and 1 addresses in quarantine are sound, 0 findings\n", 0},
+		{"sound", nil, nil, "mdserver.db: 2 guests and 1 address in quarantine are sound, 0 findings\n", 0},
 		{"a copy", func(t *testing.T) { put(t, "copy.db", guest(1)) }, []string{"copy.db"},
-			"copy.db: 1 guests and 1 addresses in quarantine are sound, 0 findings\n", 0},
+			"copy.db: 1 guest and 1 address in quarantine are sound, 0 findings\n", 0},
 		{"a damaged record", damage, nil,
-			"damaged: bucket \"instances\", key 01010000000000000000000000000000: its checksum is wrong\nmdserver.db: 1 guests and 1 addresses in quarantine are sound, 1 findings\n", exit.Failure},
+			"damaged: bucket \"instances\", key 01010000000000000000000000000000: its checksum is wrong\nmdserver.db: 1 guest and 1 address in quarantine are sound, 1 finding\n", exit.Failure},
 		{"an unreadable file of records that were set aside", func(t *testing.T) {
 			if err := os.WriteFile("mdserver.db.damaged-20261128T120000.000000Z.json", []byte("{"), 0o600); err != nil {
 				t.Fatal(err)
@@ -352,7 +352,7 @@ func TestCheck(t *testing.T) {
 		{"no database", func(t *testing.T) { must(t, os.Remove("mdserver.db.mark"), os.Remove("mdserver.db")) }, nil,
 			"stat mdserver.db: ", exit.Unreadable},
 		{"an empty file", func(t *testing.T) { must(t, os.Truncate("mdserver.db", 0)) }, nil,
-			"damaged: open the inventory mdserver.db: the database is missing or empty\nmdserver.db: 0 guests and 0 addresses in quarantine are sound, 1 findings\n", exit.Failure},
+			"damaged: open the inventory mdserver.db: the database is missing or empty\nmdserver.db: 0 guests and 0 addresses in quarantine are sound, 1 finding\n", exit.Failure},
 		{"a file that is no database", nil, []string{"mdserver.conf"}, "damaged: open the inventory mdserver.conf: it is damaged", exit.Failure},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -387,7 +387,7 @@ func TestPrintDatabase(t *testing.T) {
 	}{
 		"sound": {databaseReport{File: "/db", Guests: 2, Resting: 3, Whole: true}, false, "/db: 2 guests and 3 addresses in quarantine are sound, 0 findings\n"},
 		"damaged and whole": {databaseReport{File: "/db", Guests: 2, Findings: []string{"a page"}, Whole: true}, false,
-			"damaged: a page\nnothing is lost: the next start serves all guests, and keeps a copy of the damaged file\n/db: 2 guests and 0 addresses in quarantine are sound, 1 findings\n"},
+			"damaged: a page\nnothing is lost: the next start serves all guests, and keeps a copy of the damaged file\n/db: 2 guests and 0 addresses in quarantine are sound, 1 finding\n"},
 		"damaged": {databaseReport{File: "/db", Findings: []string{"a page", "a record"}}, true,
 			"damaged: a page\ndamaged: a record\n/db: 0 guests and 0 addresses in quarantine are sound, 2 findings\n"},
 		"set aside": {databaseReport{File: "/db", Whole: true, Aside: []string{"/aside"}, Withheld: []storage.Withheld{withheld}}, false,
@@ -409,7 +409,7 @@ func TestPrintDatabase(t *testing.T) {
 // TestSalvage checks what salvage prints of a database, before and after it replaces the file.
 func TestSalvage(t *testing.T) {
 	const (
-		all     = "mdserver.db: 2 guests are sure, 0 are likely, 0 versions are uncertain\nmdserver.db: 1 addresses in quarantine are sure, 0 are likely, 0 versions are uncertain\nmdserver.db: 0 notes are sure, 0 are likely, 0 versions are uncertain\n"
+		all     = "mdserver.db: 2 guests are sure, 0 are likely, 0 versions are uncertain\nmdserver.db: 1 address in quarantine is sure, 0 are likely, 0 versions are uncertain\nmdserver.db: 0 notes are sure, 0 are likely, 0 versions are uncertain\n"
 		replace = "kept: mdserver.db.replaced-DATE\nsalvaged mdserver.db; start the server: systemctl start mdserver\n"
 	)
 	t.Run("a sound database", func(t *testing.T) {
@@ -463,7 +463,7 @@ func TestPrintSalvage(t *testing.T) {
 		Snapshot: "/snapshot", Kept: "/kept", Aside: "/aside",
 	}
 	const found = "problem: a page\nlikely: guest web2, uuid u-1, last changed 2026-03-01T12:00:00Z\nuncertain: resting 10.0.0.1, uuid u-1, last changed 2026-03-01T12:00:00Z\n" +
-		"/db: 1 guests are sure, 2 are likely, 3 versions are uncertain\n/db: 4 addresses in quarantine are sure, 5 are likely, 6 versions are uncertain\n" +
+		"/db: 1 guest is sure, 2 are likely, 3 versions are uncertain\n/db: 4 addresses in quarantine are sure, 5 are likely, 6 versions are uncertain\n" +
 		"/db: 7 notes are sure, 8 are likely, 9 versions are uncertain\nthe newest snapshot that can be restored instead: /snapshot\n"
 	for replaced, want := range map[bool]string{false: found, true: found + "set aside: /aside\nkept: /kept\nsalvaged /db; start the server: systemctl start mdserver\n"} {
 		var out strings.Builder

@@ -13,6 +13,7 @@ import (
 	"mdserver/internal/cli/exit"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
+	"mdserver/internal/counted"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
@@ -159,10 +160,11 @@ func printSalvage(out io.Writer, r salvageReport) error {
 		}
 	}
 	for _, part := range []struct {
-		what string
+		one, many string
 		salvageCount
-	}{{"guests", r.Guests}, {"addresses in quarantine", r.Resting}, {"notes", r.Notes}} {
-		output.Printf(out, "%s: %d %s are sure, %d are likely, %d versions are uncertain\n", r.File, part.Sure, part.what, part.Likely, part.Uncertain)
+	}{{"guest is", "guests are", r.Guests}, {"address in quarantine is", "addresses in quarantine are", r.Resting}, {"note is", "notes are", r.Notes}} {
+		output.Printf(out, "%s: %s sure, %s likely, %s uncertain\n", r.File, counted.Of(part.Sure, part.one, part.many),
+			counted.Of(part.Likely, "is", "are"), counted.Of(part.Uncertain, "version is", "versions are"))
 	}
 	if r.Snapshot != "" {
 		output.Printf(out, "the newest snapshot that can be restored instead: %s\n", r.Snapshot)

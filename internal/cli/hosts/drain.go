@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
+	"mdserver/internal/counted"
 	"mdserver/internal/pace"
 )
 
@@ -84,7 +85,7 @@ func printDrained(w io.Writer, r drainResult) error {
 	if !r.Host.Drained.IsZero() {
 		state = "is drained"
 	}
-	output.Printf(w, "%s %s; %d guests run there\n", output.Printable(r.Host.Name), state, len(r.Guests))
+	output.Printf(w, "%s %s; %s there\n", output.Printable(r.Host.Name), state, counted.Of(len(r.Guests), "guest runs", "guests run"))
 	if len(r.Guests) == 0 {
 		return nil
 	}
@@ -153,7 +154,7 @@ func tellLeft(cmd *cobra.Command, now api.RunsOn, shown string) string {
 	for _, guest := range now.Guests {
 		names = append(names, output.Printable(guest.Name))
 	}
-	text := fmt.Sprintf("%d guests left: %s", len(names), strings.Join(names, ", "))
+	text := fmt.Sprintf("%s left: %s", counted.Guests(len(names)), strings.Join(names, ", "))
 	if len(names) > 0 && text != shown && output.IsTerminal(output.Beneath(cmd.ErrOrStderr())) {
 		output.Printf(cmd.ErrOrStderr(), "%s\n", text)
 	}

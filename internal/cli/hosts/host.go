@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
+	"mdserver/internal/counted"
 )
 
 // Command is the command host, with those below it.
@@ -102,6 +103,6 @@ its server starts again.`,
 }
 
 func printForgotten(w io.Writer, f api.Forgotten) error {
-	output.Printf(w, "forgot %s, which had %d guests\n", output.Printable(f.Host.Name), f.Guests)
+	output.Printf(w, "forgot %s, which had %s\n", output.Printable(f.Host.Name), counted.Guests(f.Guests))
 	return nil
 }

@@ -36,7 +36,7 @@ func TestPrintDrained(t *testing.T) {
 		code   int
 	}{
 		"drained":     {drainResult{RunsOn: api.RunsOn{Host: out}}, "\"kvm 1 \" is drained; 0 guests run there\n", 0},
-		"put back":    {drainResult{RunsOn: api.RunsOn{Host: in, Guests: guests[1:]}}, "kvm1 is in service; 1 guests run there\nGUEST  STATE    TO\nweb2   running  -\n", 0},
+		"put back":    {drainResult{RunsOn: api.RunsOn{Host: in, Guests: guests[1:]}}, "kvm1 is in service; 1 guest runs there\nGUEST  STATE    TO\nweb2   running  -\n", 0},
 		"none remain": {drainResult{RunsOn: api.RunsOn{Host: out}, Outcome: command.Reached}, "\"kvm 1 \" is drained; 0 guests run there\n", 0},
 		"some remain": {drainResult{RunsOn: api.RunsOn{Host: out, Guests: guests}, Outcome: command.TimedOut}, "\"kvm 1 \" is drained; 2 guests run there\nGUEST  STATE    TO\nweb1   leaving  kvm2\nweb2   running  -\n", exit.Timeout},
 	} {

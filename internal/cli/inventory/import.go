@@ -11,6 +11,7 @@ import (
 	"mdserver/internal/cli/database"
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
+	"mdserver/internal/counted"
 	"mdserver/internal/inventory/document"
 )
 
@@ -60,8 +61,8 @@ func printImported(out io.Writer, r api.Imported) error {
 	if r.Warning != "" {
 		output.Printf(out, "warning: %s\n", r.Warning)
 	}
-	return output.Printf(out, "%d guests added, %d replaced, %d unchanged, %d skipped; %d addresses in quarantine\n",
-		len(r.Added), len(r.Replaced), r.Unchanged, len(r.Skipped), r.Resting)
+	return output.Printf(out, "%s added, %d replaced, %d unchanged, %d skipped; %s\n",
+		counted.Guests(len(r.Added)), len(r.Replaced), r.Unchanged, len(r.Skipped), counted.Resting(r.Resting))
 }
 
 // readDocument reads and checks an exported inventory from a file, or from standard

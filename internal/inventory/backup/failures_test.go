@@ -40,7 +40,7 @@ func TestReadRefusesRecords(t *testing.T) {
 		"a note without a key":        {nil, `{"note":{"value":"x"}}`, `line 2: the note "" is a duplicate or has no key`},
 		"an identity that is no text": {nil, `{"identity":7}`, "line 2: identity: "},
 		"an unknown field":            {nil, `{"guest":{"colour":"red"}}`, `line 2: json: unknown field "colour"`},
-		"a guest too many":            {header("guests"), "", "it has 2 guests, 1 addresses in quarantine and 2 notes; its first line announces 1, 1 and 2"},
+		"a guest too many":            {header("guests"), "", "it has 2 guests, 1 address in quarantine and 2 notes; its first line announces 1, 1 and 2"},
 		"an address missing":          {header("resting"), "", "announces 2, 2 and 2"},
 		"a note missing":              {header("notes"), "", "announces 2, 1 and 3"},
 	} {

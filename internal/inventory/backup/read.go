@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"mdserver/internal/counted"
 	"mdserver/internal/instance"
 )
 
@@ -158,8 +159,8 @@ func (d *decoder) takeGuest(guest instance.Instance) error {
 func (d *decoder) end() error {
 	b, h := d.backup, d.backup.Header
 	if len(b.Table.Instances) != h.Guests || len(b.Table.Resting) != h.Resting || len(b.Notes) != h.Notes {
-		return d.damaged("it has %d guests, %d addresses in quarantine and %d notes; its first line announces %d, %d and %d",
-			len(b.Table.Instances), len(b.Table.Resting), len(b.Notes), h.Guests, h.Resting, h.Notes)
+		return d.damaged("it has %s, %s and %s; its first line announces %d, %d and %d",
+			counted.Guests(len(b.Table.Instances)), counted.Resting(len(b.Table.Resting)), counted.Of(len(b.Notes), "note", "notes"), h.Guests, h.Resting, h.Notes)
 	}
 	if _, err := d.in.ReadByte(); !errors.Is(err, io.EOF) {
 		return d.damaged("it continues after its checksum")

@@ -170,7 +170,7 @@ func usable(file *os.File, known *mark) (*content, error) {
 // database is damaged and no guest can be read.
 func (c *content) judge(known *mark) error {
 	if known != nil && c.sequence < known.Sequence {
-		c.found(metaBucket, nil, nil, "the last %d changes are missing; the file was replaced by an older one, or the disk has lost them", known.Sequence-c.sequence)
+		c.found(metaBucket, nil, nil, "%s; the file was replaced by an older one, or the disk has lost them", missing(known.Sequence-c.sequence))
 		c.sequence = known.Sequence
 	}
 	if len(c.records[string(instancesBucket)]) == 0 && c.expected != 0 {

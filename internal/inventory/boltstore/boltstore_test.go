@@ -436,7 +436,7 @@ func TestLostChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, findings := readAll(t, path)
-	if len(findings) != 1 || !strings.Contains(findings[0].Reason, "the last 1 changes are missing") {
+	if len(findings) != 1 || !strings.Contains(findings[0].Reason, "the last change is missing") {
 		t.Errorf("%v; want that the last change is missing", findings)
 	}
 	closeStore(t, open(t, path))

@@ -82,3 +82,11 @@ func renewMark(path string, sequence uint64) error {
 	}
 	return file.Close()
 }
+
+// missing says how many changes are gone.
+func missing(n uint64) string {
+	if n == 1 {
+		return "the last change is missing"
+	}
+	return fmt.Sprintf("the last %d changes are missing", n)
+}

@@ -119,7 +119,7 @@ func (s *Store) reopen() error {
 	}
 	switch {
 	case c.sequence < s.state.Sequence:
-		return fmt.Errorf("%w (the last %d changes are missing)", ErrDamaged, s.state.Sequence-c.sequence)
+		return fmt.Errorf("%w (%s)", ErrDamaged, missing(s.state.Sequence-c.sequence))
 	case c.sequence > s.state.Sequence+1, c.sequence == s.state.Sequence && !reflect.DeepEqual(c.state, s.state):
 		return fmt.Errorf("%w (it is another database)", ErrDamaged)
 	}

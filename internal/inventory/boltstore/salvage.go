@@ -232,7 +232,7 @@ func (w *wreck) salvage(marked uint64) *Salvaged {
 		s.problem("two changes have the number %d; one of them failed, but it is not known which one", w.state.Sequence)
 	case w.state.Sequence < marked:
 		s.Missing = marked - w.state.Sequence
-		s.problem("the last %d changes are missing", s.Missing)
+		s.problem("%s", missing(s.Missing))
 	case w.state.Sequence > marked:
 		s.problem("the last %d changes are not in the mark; they may not have been answered", w.state.Sequence-marked)
 	}

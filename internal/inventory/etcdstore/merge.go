@@ -7,6 +7,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"mdserver/internal/counted"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/storage"
 )
@@ -111,7 +112,7 @@ func (s *Store) join(ctx context.Context) (done func(), err error) {
 	}
 	joining, err := s.joining(ctx, ours)
 	if err != nil {
-		return nil, fmt.Errorf("%w: this host's database has %d guests that are not in etcd: %w", ErrOther, len(ours.Instances), err)
+		return nil, fmt.Errorf("%w: this host's database has %s not in etcd: %w", ErrOther, counted.Of(len(ours.Instances), "guest that is", "guests that are"), err)
 	}
 	decide := func(id string, present instance.Table) (instance.Change, error) {
 		change, err := joining.Decide(id, present)
