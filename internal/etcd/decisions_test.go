@@ -29,26 +29,27 @@ import (
 	"google.golang.org/grpc/status"
 
 	"mdserver/internal/config"
+	"mdserver/internal/etcd/cluster"
 	"mdserver/internal/etcd/etcdfake"
 )
 
 // Requests go to members that can serve them, or else to those that answer, or else to
 // all. One that was not asked yet may be able to.
 func TestUsable(t *testing.T) {
-	good, silent := Member{Leader: true}, Member{Err: errors.New("late")}
-	leaderless, learner := Member{}, Member{Leader: true, Learner: true}
+	good, silent := cluster.Member{Leader: true}, cluster.Member{Err: errors.New("late")}
+	leaderless, learner := cluster.Member{}, cluster.Member{Leader: true, Learner: true}
 	for name, tt := range map[string]struct {
-		members map[string]Member
+		members map[string]cluster.Member
 		want    string
 	}{
 		"none was asked":                  {nil, "a b c"},
-		"all are good":                    {map[string]Member{"a": good, "b": good, "c": good}, "a b c"},
-		"one is silent":                   {map[string]Member{"a": good, "b": silent, "c": good}, "a c"},
-		"one is silent, others not asked": {map[string]Member{"a": silent}, "b c"},
-		"one knows no leader":             {map[string]Member{"a": leaderless, "b": good, "c": good}, "b c"},
-		"one is a learner":                {map[string]Member{"a": learner, "b": good, "c": good}, "b c"},
-		"none knows a leader":             {map[string]Member{"a": leaderless, "b": silent, "c": leaderless}, "a c"},
-		"none answers":                    {map[string]Member{"a": silent, "b": silent, "c": silent}, "a b c"},
+		"all are good":                    {map[string]cluster.Member{"a": good, "b": good, "c": good}, "a b c"},
+		"one is silent":                   {map[string]cluster.Member{"a": good, "b": silent, "c": good}, "a c"},
+		"one is silent, others not asked": {map[string]cluster.Member{"a": silent}, "b c"},
+		"one knows no leader":             {map[string]cluster.Member{"a": leaderless, "b": good, "c": good}, "b c"},
+		"one is a learner":                {map[string]cluster.Member{"a": learner, "b": good, "c": good}, "b c"},
+		"none knows a leader":             {map[string]cluster.Member{"a": leaderless, "b": silent, "c": leaderless}, "a c"},
+		"none answers":                    {map[string]cluster.Member{"a": silent, "b": silent, "c": silent}, "a b c"},
 	} {
 		c := &Client{endpoints: []string{"a", "b", "c"}, members: tt.members}
 		if got := strings.Join(c.usable(), " "); got != tt.want {
@@ -72,8 +73,8 @@ func TestUsable(t *testing.T) {
 
 // The log has what changes, once.
 func TestLogOfMembers(t *testing.T) {
-	good, silent := Member{Leader: true, Version: "3.5.1"}, Member{Err: errors.New("late")}
-	leaderless, learner := Member{}, Member{Leader: true, Learner: true}
+	good, silent := cluster.Member{Leader: true, Version: "3.5.1"}, cluster.Member{Err: errors.New("late")}
+	leaderless, learner := cluster.Member{}, cluster.Member{Leader: true, Learner: true}
 	full := good
 	full.Alarms = []string{"NOSPACE"}
 	const (
@@ -83,13 +84,13 @@ func TestLogOfMembers(t *testing.T) {
 		alarmed = "level=WARN msg=\"an etcd member complains\" alarms=[NOSPACE]\n"
 	)
 	for name, tt := range map[string]struct {
-		before, now Member
+		before, now cluster.Member
 		first       bool
 		want        string
 	}{
-		"the first answer":             {Member{}, good, true, usable},
-		"the first one is none":        {Member{}, silent, true, lost},
-		"the first knows no leader":    {Member{}, leaderless, true, noLead},
+		"the first answer":             {cluster.Member{}, good, true, usable},
+		"the first one is none":        {cluster.Member{}, silent, true, lost},
+		"the first knows no leader":    {cluster.Member{}, leaderless, true, noLead},
 		"as before":                    {good, good, false, ""},
 		"silent":                       {good, silent, false, lost},
 		"still silent":                 {silent, silent, false, ""},
@@ -405,15 +406,15 @@ func TestProbe(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status *etcdserverpb.StatusResponse
 		fault  error
-		want   Member
+		want   cluster.Member
 		silent bool
 	}{
-		"good":        {good, nil, Member{Version: "3.5.1", Leader: true, Size: 4096, Alarms: good.Errors}, false},
-		"no leader":   {&etcdserverpb.StatusResponse{Version: "3.5.1", Errors: []string{rpctypes.ErrNoLeader.Error()}}, nil, Member{Version: "3.5.1"}, false},
-		"a learner":   {&etcdserverpb.StatusResponse{Version: "3.5.1", Leader: 7, IsLearner: true}, nil, Member{Version: "3.5.1", Leader: true, Learner: true}, false},
-		"not allowed": {nil, rpctypes.ErrGRPCPermissionDenied, Member{Leader: true}, false},
-		"unavailable": {nil, status.Error(codes.Unavailable, "down"), Member{}, true},
-		"late":        {nil, status.Error(codes.DeadlineExceeded, "late"), Member{}, true},
+		"good":        {good, nil, cluster.Member{Version: "3.5.1", Leader: true, Size: 4096, Alarms: good.Errors}, false},
+		"no leader":   {&etcdserverpb.StatusResponse{Version: "3.5.1", Errors: []string{rpctypes.ErrNoLeader.Error()}}, nil, cluster.Member{Version: "3.5.1"}, false},
+		"a learner":   {&etcdserverpb.StatusResponse{Version: "3.5.1", Leader: 7, IsLearner: true}, nil, cluster.Member{Version: "3.5.1", Leader: true, Learner: true}, false},
+		"not allowed": {nil, rpctypes.ErrGRPCPermissionDenied, cluster.Member{Leader: true}, false},
+		"unavailable": {nil, status.Error(codes.Unavailable, "down"), cluster.Member{}, true},
+		"late":        {nil, status.Error(codes.DeadlineExceeded, "late"), cluster.Member{}, true},
 	} {
 		m.mu.Lock()
 		m.status, m.fault = tt.status, tt.fault
@@ -445,7 +446,7 @@ func TestSilentMemberIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer waiting.Close()
-	c.note(Member{Endpoint: c.endpoints[0], Err: errors.New("late")})
+	c.note(cluster.Member{Endpoint: c.endpoints[0], Err: errors.New("late")})
 	if _, err := waiting.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("its connection: %v", err)
 	}

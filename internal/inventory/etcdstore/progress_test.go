@@ -188,7 +188,7 @@ func TestSavedLate(t *testing.T) {
 				ended = then(s, store)
 				synctest.Wait()
 				table, err := cache.Load(t.Context())
-				note, _ := cache.Note(t.Context(), sparesNote)
+				note, _ := cache.Note(t.Context(), storage.SparesNote)
 				if err != nil || len(table.Instances) != 1 || !strings.Contains(note, addr(5).String()) {
 					t.Errorf("the disk has %+v and the spare addresses %s, %v", table.Instances, note, err)
 				}
