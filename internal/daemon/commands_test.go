@@ -24,7 +24,7 @@ import (
 // TestBackend checks that commands get an answer of each kind, and that uploads by TCP and by
 // the control socket wait in queues of their own.
 func TestBackend(t *testing.T) {
-	d := newDaemon(t, load(t, "[mdserver]\ndb_file = none\n[dnsmasq]\nrun = off\n"))
+	d, _ := newDaemonFor(t, t.TempDir(), "[dnsmasq]\nrun = off\n")
 	backend := reflect.ValueOf(d.backend(d.control))
 	for i := range backend.NumField() {
 		if backend.Field(i).IsZero() {
