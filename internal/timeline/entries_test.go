@@ -77,6 +77,22 @@ func TestDetails(t *testing.T) {
 	}
 }
 
+// A guest chooses paths, and a template texts of errors. Neither gets a line break or a
+// control character into the record.
+func TestDetailsAreOneLine(t *testing.T) {
+	l := newLog()
+	l.Request(web1, Request{At: after(1), Method: "GET", Path: "/x\ny\x1b[2J\u202e", Status: 404})
+	l.RenderFailed(web1, "user-data", "one\ntwo\x7f", nil)
+	b, _ := l.Present(web1)
+	var details []string
+	for _, e := range b.Entries {
+		details = append(details, e.Detail)
+	}
+	if want := []string{`GET /x\ny\x1b[2J\u202e`, `one\ntwo\x7f`}; !slices.Equal(details, want) {
+		t.Errorf("got %q, want %q", details, want)
+	}
+}
+
 // What is forgotten is in no list, and others stay.
 func TestForgetOne(t *testing.T) {
 	l := newLog()

@@ -171,7 +171,7 @@ func (l *Log) Request(id uuid.UUID, r Request) {
 	if l.repeated(id, e) { // as most are
 		return
 	}
-	e.Detail = visible.Quotable(r.Method, longestVerb) + " " + visible.Quotable(r.Path, longest)
+	e.Detail = visible.Limit(r.Method, longestVerb) + " " + visible.Limit(r.Path, longest)
 	l.Note(id, e)
 }
 
@@ -219,7 +219,7 @@ func (l *Log) Served(id uuid.UUID, d Document) {
 // the template that is to blame if it is known.
 func (l *Log) RenderFailed(id uuid.UUID, document, failure string, line *api.TemplateLine) {
 	l.Note(id, api.BootEntry{Kind: api.EntryRender, Source: api.FromServer, Name: document, Result: api.ResultFail,
-		Detail: visible.Quotable(failure, longestDetail), Template: line})
+		Detail: visible.Limit(failure, longestDetail), Template: line})
 }
 
 // Guests lists the guests that have a boot on record.
