@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 	"mdserver/internal/identity"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 	"mdserver/internal/inventory/storetest"
 	"mdserver/internal/roottest"
 )
@@ -155,6 +157,26 @@ func TestRestoreGivesTheSameDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectSame(t, want, got)
+}
+
+// A backup of a stopped server has the spare addresses of its host. Other guests may have
+// them when it is restored.
+func TestRestoreForgetsSpareAddresses(t *testing.T) {
+	files := beside(filepath.Join(t.TempDir(), "mdserver.db"))
+	b := sample()
+	b.Identity = ""
+	unshared := storage.UnsharedNote + "x"
+	b.Notes = map[string]string{storage.SparesNote: "[]", unshared: "{}", "key": "k"}
+	if _, err := Restore(files, b); err != nil {
+		t.Fatal(err)
+	}
+	got, err := FromFiles(t.Context(), files, "h", "1")
+	if want := map[string]string{unshared: "{}", "key": "k"}; err != nil || !maps.Equal(got.Notes, want) {
+		t.Errorf("notes %v, %v; want %v", got.Notes, err, want)
+	}
+	if len(b.Notes) != 3 {
+		t.Errorf("the backup has the notes %v after that", b.Notes)
+	}
 }
 
 func TestRestoreKeepsTheFormerFiles(t *testing.T) {
@@ -310,6 +332,10 @@ func TestRestoreOnAFullDiskChangesNothing(t *testing.T) {
 	if _, err := Restore(beside(database), small); err != nil {
 		t.Fatal(err)
 	}
+	before, err := filepath.Glob(dir + "/*")
+	if err != nil {
+		t.Fatal(err)
+	}
 	large := New("h", "1", instance.Table{}, map[string]string{"large": strings.Repeat("x", 1<<20)}, "")
 	if _, err := Restore(beside(database), large); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("got %v on a full disk", err)
@@ -319,8 +345,8 @@ func TestRestoreOnAFullDiskChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	expectSame(t, small, got)
-	if left, _ := os.ReadDir(dir); len(left) != 1 {
-		t.Errorf("it left %v", left)
+	if after, _ := filepath.Glob(dir + "/*"); !slices.Equal(after, before) {
+		t.Errorf("the directory has %v, and had %v", after, before)
 	}
 }
 

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 
 	"github.com/google/renameio/v2"
 
 	"mdserver/internal/identity"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/inventory/storage"
 )
 
 // Files are the files that a backup is made of, and that Restore replaces.
@@ -45,6 +47,14 @@ func FromFiles(ctx context.Context, files Files, host, version string) (*Backup,
 	return New(host, version, table, notes, authority), nil
 }
 
+// restorable are notes without the spare addresses of the host: others may have them by
+// now. Records that are not in etcd yet stay, because they are nowhere else.
+func restorable(notes map[string]string) map[string]string {
+	notes = maps.Clone(notes)
+	delete(notes, storage.SparesNote)
+	return notes
+}
+
 // ReadIdentity reads the file of the identity authority. It returns "" if there
 // is none.
 func ReadIdentity(path string) (string, error) {
@@ -66,7 +76,7 @@ func Restore(files Files, b *Backup) (former []string, err error) {
 			return nil, fmt.Errorf("identity authority of the backup: %w", err)
 		}
 	}
-	kept, err := boltstore.Replace(files.Database, b.Table, b.Notes)
+	kept, err := boltstore.Replace(files.Database, b.Table, restorable(b.Notes))
 	if kept != "" {
 		former = append(former, kept)
 	}

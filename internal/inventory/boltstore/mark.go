@@ -74,13 +74,12 @@ func createMark(path string, m mark) (*os.File, error) {
 	return os.OpenFile(markPath(path), os.O_WRONLY, 0)
 }
 
-// renewMark writes the mark of a database that was replaced.
-func renewMark(path string, sequence uint64) error {
-	file, err := createMark(path, mark{schemaVersion, sequence})
-	if err != nil {
-		return err
+// renewMark writes the mark of a database that was replaced. It does not fail, because
+// the database is in place: without a mark, Salvage calls fewer records sure.
+func renewMark(path string, sequence uint64) {
+	if file, err := createMark(path, mark{schemaVersion, sequence}); err == nil {
+		_ = file.Close()
 	}
-	return file.Close()
 }
 
 // missing says how many changes are gone.

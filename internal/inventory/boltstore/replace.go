@@ -58,7 +58,8 @@ func replace(path string, seen fs.FileInfo, c *content) (former string, err erro
 	if err := errors.Join(GiveToService(path, fresh), os.Rename(fresh, path)); err != nil {
 		return former, err
 	}
-	return former, errors.Join(syncDir(filepath.Dir(path)), renewMark(path, c.sequence))
+	renewMark(path, c.sequence)
+	return former, syncDir(filepath.Dir(path))
 }
 
 // unchanged tells that no server has written to a file since it was read.
