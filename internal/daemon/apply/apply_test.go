@@ -312,7 +312,8 @@ func TestRunLogsEachFailure(t *testing.T) {
 			p.configure(strings.ReplaceAll(oneNetwork, "10.122.0.0", address))
 			p.store.fails.Store(fails)
 			p.changed <- struct{}{}
-			time.Sleep(time.Minute)
+			time.Sleep(time.Minute + time.Second) // between two tries
+			synctest.Wait()
 		}
 		mustFail := func(after string, want int) {
 			t.Helper()
