@@ -23,7 +23,7 @@ func (c *compiler) block(body []syntax.Stmt) exec {
 				return next, lines[i].wrap(err)
 			}
 			if how, err := s(f); how != next || err != nil {
-				return how, err
+				return how, lines[i].wrap(err)
 			}
 		}
 		return next, nil
