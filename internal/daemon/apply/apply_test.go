@@ -148,7 +148,8 @@ func (p *parts) guest() *instance.Instance {
 	return guest
 }
 
-const oneNetwork = "[service]\nhostname = kvm1.example.net\n[network mds]\ninterface = br-mds\nnet_address = 10.122.0.0\n"
+// oneNetwork names its host, so that no resolver looks a name up in a synctest bubble.
+const oneNetwork = "[service]\nhostname = kvm1.example.net\nlocation = kvm1\n[network mds]\ninterface = br-mds\nnet_address = 10.122.0.0\n"
 
 var allTold = []string{"admission [br-mds]", "answers [mds]", "addresses [br-mds] [169.254.169.254]", "ports [mds]"}
 
