@@ -6,9 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"mdserver/internal/fdtest"
 )
 
 func all(uint32) bool { return true }
@@ -85,6 +88,7 @@ func TestOpen(t *testing.T) {
 			if got := read(open(dir, tt.name, who)); !strings.Contains(got, want) {
 				t.Errorf("%.80q, links trusted: %v: %s, want %s", tt.name, trusted, got, want)
 			}
+			fdtest.NoneLeft(t, func() { read(open(dir, tt.name, who)) })
 		}
 	}
 }
@@ -122,6 +126,34 @@ func TestTheDirectoryMayBeALink(t *testing.T) {
 	}
 	if got := read(OpenPath(filepath.Join(base, "dir", "web"))); got != "web" {
 		t.Errorf("by its path: %s", got)
+	}
+}
+
+func TestTrustedBy(t *testing.T) {
+	for _, tt := range []struct {
+		user, owner uint32
+		want        bool
+	}{{0, 0, true}, {0, 1000, false}, {1000, 0, true}, {1000, 1000, true}, {1000, 1001, false}} {
+		if got := trustedBy(tt.user)(tt.owner); got != tt.want {
+			t.Errorf("user %d trusts the links of user %d: %v", tt.user, tt.owner, got)
+		}
+	}
+}
+
+func TestOpenFollowsFortyLinks(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "0"), []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 41; n++ {
+		if err := os.Symlink(strconv.Itoa(n-1), filepath.Join(dir, strconv.Itoa(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{"40": "text", "41": "too many levels of symbolic links"} {
+		if got := read(Open(dir, name)); !strings.Contains(got, want) {
+			t.Errorf("through %s links: %s, want %s", name, got, want)
+		}
 	}
 }
 
