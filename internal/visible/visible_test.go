@@ -21,6 +21,7 @@ var texts = []struct{ name, in, want string }{
 	{"escape sequence", "\x1b[31mred", `\x1b[31mred`},
 	{"line breaks", "a\nb\r\nc\td", `a\nb\r\nc\td`},
 	{"NUL and DEL", "\x00\x7f", `\x00\x7f`},
+	{"DEL alone, which slog does not quote", "a\x7fb", `a\x7fb`},
 	{"C1 and NEL", "\u009b31m\u0085", `\u009b31m\u0085`},
 	{"C1 as bytes", "\x9b31m", `\x9b31m`},
 	{"half a character", "\xe2\x82", `\xe2\x82`},
