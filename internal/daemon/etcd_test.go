@@ -193,7 +193,7 @@ func TestWaitForAHost(t *testing.T) {
 	defer stop()
 	following.Go(func() { d.store.Fleet.Run(ctx) })
 	following.Go(func() { d.hosts.Follow(ctx) })
-	for len(d.hosts.List()) == 0 && ctx.Err() == nil {
+	for (len(d.hosts.List()) == 0 || !d.status().Store.Connected) && ctx.Err() == nil {
 		time.Sleep(5 * time.Millisecond)
 	}
 	since := d.timeline.Revision()

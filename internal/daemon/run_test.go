@@ -167,7 +167,7 @@ func (s *runningServer) told(want string) {
 		if err != nil || !strings.HasPrefix(got, "STATUS=") {
 			s.t.Fatalf("systemd got %q, %v; want %q; the log: %s", got, err, want, s.log)
 		}
-		if s.lines++; !strings.Contains(got, " guests on "+s.at) {
+		if s.lines++; !strings.HasPrefix(got, "STATUS=serving ") || !strings.Contains(got, " on "+s.at) {
 			s.t.Errorf("systemd got the status %q", got)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"mdserver/internal/counted"
 	"mdserver/internal/install/rootfs"
 )
 
@@ -51,7 +52,7 @@ func (j *job) takeOverState() error {
 		return fmt.Errorf("give %s to %s: %w", stateDir, j.User, err)
 	}
 	if changed > 0 {
-		j.report.add(Done, stateDir+"/", fmt.Sprintf("gave %d files and directories to %s", changed, j.User))
+		j.report.add(Done, stateDir+"/", fmt.Sprintf("gave %s to %s", counted.Of(changed, "file or directory", "files and directories"), j.User))
 	}
 	return nil
 }

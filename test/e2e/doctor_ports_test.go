@@ -28,7 +28,7 @@ func TestDoctorPorts(t *testing.T) {
 
 	t.Log("a tap of no guest")
 	p.do("ip tuntap add dev stranger mode tap && ip link set stranger master br-mds up")
-	p.mend(p.sees("port security", "1 taps of no known guest"))
+	p.mend(p.sees("port security", "taps of no known guest: 1"))
 	const spoof = "import fcntl,os,struct,time\nt=os.open('/dev/net/tun',os.O_RDWR)\n" + // TUNSETIFF; IFF_TAP and IFF_NO_PI
 		"fcntl.ioctl(t,0x400454ca,struct.pack('16sH22x',b'stranger',0x1002))\ntime.sleep(1)\nos.write(t,bytes.fromhex('ffffffffffff%s08060001080006040001%s%s000000000000%s'))\ntime.sleep(1)"
 	mac, addr := strings.ReplaceAll(s.other.MAC, ":", ""), fmt.Sprintf("%x", s.other.IPv4.AsSlice())
@@ -46,5 +46,5 @@ func TestDoctorPorts(t *testing.T) {
 
 	t.Log("a guest whose port is not known while libvirt is away")
 	s.register("web2", "", "")
-	p.mend(p.sees("port security", "the ports of 1 guests are not known: web2"))
+	p.mend(p.sees("port security", "the ports of these guests are not known: web2"))
 }

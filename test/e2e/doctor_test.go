@@ -387,7 +387,7 @@ func (p *patient) restores() {
 		p.mend(p.finds("database", "cannot be used"))
 		report, _ := diagnosis(p.t, p.Lab, p.file)
 		if !slices.ContainsFunc(report.Findings, func(f finding.Finding) bool {
-			return f.Check == "database" && strings.HasSuffix(f.Text, "has 1 guests")
+			return f.Check == "database" && strings.HasSuffix(f.Text, "has 1 guest")
 		}) {
 			p.t.Errorf("after %q and a restore: %s", damage, describe(report))
 		}

@@ -251,7 +251,7 @@ func TestNetworkOfLibvirt(t *testing.T) {
 	if pids, err := s.Children("dnsmasq"); err != nil || len(pids) > 0 {
 		t.Errorf("mdserver runs dnsmasq %v, %v", pids, err)
 	}
-	contains(t, "status", command(t, s, "status"), "192.168.122.0/24 on virbr0, 1 guests, by libvirt")
+	contains(t, "status", command(t, s, "status"), "192.168.122.0/24 on virbr0, 1 guest, by libvirt")
 
 	checkOthersEntries(t, s, squatter, squatted)
 	restartNetwork(t, v, g)

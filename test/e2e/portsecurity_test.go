@@ -376,7 +376,7 @@ func TestPortSecurityTable(t *testing.T) {
 			return nil
 		})
 	}
-	if status := command(t, s.server, "status"); !strings.Contains(status, "2 guests' ports") {
+	if status := command(t, s.server, "status"); !strings.Contains(status, "ports of 2 guests") {
 		t.Errorf("status:\n%s", status)
 	}
 	contains(t, "network ls", command(t, s.server, "network", "ls"), " on ")
@@ -522,7 +522,7 @@ func TestPortSecurityOfStrangers(t *testing.T) {
 		}
 	}
 	eventually(t, "the tap", func(context.Context) error {
-		if text := status(); !strings.Contains(text, "1 taps of no known guest") {
+		if text := status(); !strings.Contains(text, "1 tap of no known guest") {
 			return errors.New(text)
 		}
 		return nil

@@ -103,7 +103,7 @@ var Table = []Row{
 	{database, nil, "TestDoctorData", ""},
 	{inUse, []string{restart}, "TestRemediesOnHost", ""},
 	{inUse, nil, "", offline},
-	{"%s is damaged in %d places: %v", nil, "TestDoctorDamage", ""},
+	{"%s is damaged, places: %d, the first: %v", nil, "TestDoctorDamage", ""},
 	{"damaged records of the database were set aside in %s", nil, "TestDoctorDamage", ""},
 	{"%s is full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},
 	{"%s is nearly full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},
@@ -224,11 +224,11 @@ var Table = []Row{
 	{"%s behind %s, an uplink of %s, answers for %s; port security protects the guests here, but not those of every host", nil, "", uplinks},
 	{"the spanning tree of the bridge %s delays a new guest's packets for %s", []string{"ip link set %s type bridge stp_state 0"}, "TestDoctorPorts", ""},
 	{"a guest behind %s leads the spanning tree of the bridge %s, and can delay the packets of new guests", []string{"ip link set %s type bridge stp_state 0"}, "", "the guests of the laboratory have no taps; the command is that of the row above"},
-	{"the bridge %s has %d taps of no known guest; these are only prevented from posing as others", nil, "TestDoctorPorts", ""},
+	{"the bridge %s has taps of no known guest: %d; there, mdserver only prevents posing as others", nil, "TestDoctorPorts", ""},
 	{"frames from %s were dropped: %s", nil, "TestDoctorPorts", ""},
 	{"frames from the guest %q at %s were dropped: %s", nil, "TestDoctorPorts", ""},
 	{"port security of the network %q is not enforced: %s", nil, "", "needs a kernel that refuses the rules; there is advice only"},
-	{"libvirt cannot be reached, so the ports of %d guests are not known: %s", nil, "TestDoctorPorts", ""},
+	{"libvirt cannot be reached, so the ports of these guests are not known: %s", nil, "TestDoctorPorts", ""},
 }
 
 // Looks are commands that advice names. They change nothing, or lead to an

@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/cli/selection"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
+	"mdserver/internal/counted"
 	"mdserver/internal/nearest"
 )
 
@@ -134,7 +135,7 @@ func describeChange(d api.Dnsmasq) string {
 	case d.Mode == api.DnsmasqOff || d.Since.IsZero():
 		return ""
 	case d.Live:
-		return fmt.Sprintf("confirmed by dnsmasq at %s, %d guests", d.Since.Local().Format(time.DateTime), d.Guests)
+		return fmt.Sprintf("confirmed by dnsmasq at %s, %s", d.Since.Local().Format(time.DateTime), counted.Guests(d.Guests))
 	}
 	return fmt.Sprintf("not confirmed by dnsmasq since %s", d.Since.Local().Format(time.DateTime))
 }
@@ -147,9 +148,9 @@ func describeLibvirtNetwork(l api.LibvirtNetwork) string {
 	if l.Active {
 		state = "active"
 	}
-	text := fmt.Sprintf("%s, %d guests' entries", state, l.Entries)
+	text := fmt.Sprintf("%s, entries of %s", state, counted.Guests(l.Entries))
 	if l.Leases > 0 {
-		text += fmt.Sprintf(", %d leases at most", l.Leases)
+		text += fmt.Sprintf(", %s at most", counted.Of(l.Leases, "lease", "leases"))
 	}
 	return text
 }

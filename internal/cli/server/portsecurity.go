@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"mdserver/internal/api"
+	"mdserver/internal/counted"
 	ports "mdserver/internal/portsecurity/table"
 )
 
@@ -22,12 +23,12 @@ func describeEnforced(s api.PortSecurity) string {
 	if !s.On || s.Trouble != "" {
 		return describePortSecurity(s)
 	}
-	text := fmt.Sprintf("on, %d guests' ports", s.Guests)
+	text := fmt.Sprintf("on, ports of %s", counted.Guests(s.Guests))
 	if s.Off > 0 {
 		text += fmt.Sprintf(", %d with it off", s.Off)
 	}
 	if s.Strangers > 0 {
-		text += fmt.Sprintf(", %d taps of no known guest", s.Strangers)
+		text += fmt.Sprintf(", %s of no known guest", counted.Of(s.Strangers, "tap", "taps"))
 	}
 	if len(s.Dropped) > 0 {
 		text += ", dropped " + ports.Describe(s.Dropped)

@@ -43,7 +43,7 @@ configuration:    /etc/a.conf
 listens on:       169.254.169.254:80
 network:          lan 10.1.0.0/24 fd00::/64 on br-lan, 2 guests, by dnsmasq
 network:          wan on -, 0 guests, by libvirt
-port security:    lan on, 3 guests' ports
+port security:    lan on, ports of 3 guests
 port security:    wan failed
 libvirt:          /run/libvirt for 1m0s, 17 domains, 18 events
 guests:           2
@@ -159,7 +159,7 @@ func TestDescribeParts(t *testing.T) {
 		"other networks":         {describeNotServed(api.NotServed{Unserved: 1}), "1 on networks that are not served (mdserver instance ls --refused)"},
 
 		"dnsmasq":              {describeDnsmasq(api.Dnsmasq{Mode: "child", PID: 7}), "child, pid 7"},
-		"a dnsmasq that fails": {describeDnsmasq(api.Dnsmasq{Mode: "child", Restarts: 1, Replaced: 2, Repairs: 3, Warning: "no user"}), "child, restarted 1 times, did not answer 2 times, files or answers corrected 3 times; no user"},
+		"a dnsmasq that fails": {describeDnsmasq(api.Dnsmasq{Mode: "child", Restarts: 1, Replaced: 2, Repairs: 3, Warning: "no user"}), "child, restarted 1 time, did not answer 2 times, files or answers corrected 3 times; no user"},
 
 		"dnsmasq is off":           {describeChange(api.Dnsmasq{Mode: api.DnsmasqOff, Since: noon, Live: true}), ""},
 		"nothing has changed":      {describeChange(api.Dnsmasq{Mode: "child"}), ""},
@@ -168,13 +168,13 @@ func TestDescribeParts(t *testing.T) {
 		"addresses":                {describeUse(api.Network{IPv4: "10.0.0.0/24", Used: 1, Free: 2}), "1 used, 2 free"},
 		"no IPv4":                  {describeUse(api.Network{Used: 1, Free: 2}), ""},
 		"libvirt is away":          {describeLibvirtNetwork(api.LibvirtNetwork{Active: true, Entries: 1}), "not connected"},
-		"libvirt's network":        {describeLibvirtNetwork(api.LibvirtNetwork{Connected: true, Active: true, Entries: 1}), "active, 1 guests' entries"},
-		"one that is off":          {describeLibvirtNetwork(api.LibvirtNetwork{Connected: true, Leases: 8}), "inactive, 0 guests' entries, 8 leases at most"},
+		"libvirt's network":        {describeLibvirtNetwork(api.LibvirtNetwork{Connected: true, Active: true, Entries: 1}), "active, entries of 1 guest"},
+		"one that is off":          {describeLibvirtNetwork(api.LibvirtNetwork{Connected: true, Leases: 8}), "inactive, entries of 0 guests, 8 leases at most"},
 		"port security is off":     {describePortSecurity(api.PortSecurity{Trouble: "x"}) + describeEnforced(api.PortSecurity{Guests: 1}), "offoff"},
 		"port security has failed": {describePortSecurity(api.PortSecurity{On: true, Trouble: "x"}) + describeEnforced(api.PortSecurity{On: true, Trouble: "x", Guests: 1}), "failedfailed"},
 		"port security":            {describePortSecurity(api.PortSecurity{On: true, Guests: 1}), "on"},
-		"port security, in short":  {describeEnforced(api.PortSecurity{On: true, Guests: 1}), "on, 1 guests' ports"},
-		"port security, all":       {describeEnforced(api.PortSecurity{On: true, Guests: 1, Off: 2, Strangers: 3, Dropped: api.Drops{"mac": 4}}), "on, 1 guests' ports, 2 with it off, 3 taps of no known guest, dropped 4 from a foreign MAC"},
+		"port security, in short":  {describeEnforced(api.PortSecurity{On: true, Guests: 1}), "on, ports of 1 guest"},
+		"port security, all":       {describeEnforced(api.PortSecurity{On: true, Guests: 1, Off: 2, Strangers: 3, Dropped: api.Drops{"mac": 4}}), "on, ports of 1 guest, 2 with it off, 3 taps of no known guest, dropped 4 from a foreign MAC"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%s: %q, want %q", name, tt.got, tt.want)
@@ -199,7 +199,7 @@ guests:         3
 port security:  off
 dnsmasq:        child, pid 7
 last change:    confirmed by dnsmasq at 2026-03-01 12:00:00, 3 guests
-libvirt:        active, 2 guests' entries
+libvirt:        active, entries of 2 guests
 trouble:        no; bridge
 `
 	for want, n := range map[string]api.Network{all: full, "name:           mds\nguests:         0\nport security:  off\n": {Name: "mds"}} {

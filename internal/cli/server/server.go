@@ -18,6 +18,7 @@ import (
 	"mdserver/internal/cli/output"
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
+	"mdserver/internal/counted"
 )
 
 // ReloadCommand is the command reload.
@@ -98,11 +99,11 @@ func printStatus(w io.Writer, s api.Status) error {
 		{"guests", strconv.Itoa(s.Guests)},
 		{"other domains", describeNotServed(s.NotServed)},
 		{"addresses", fmt.Sprintf("%d in use, %d in quarantine", s.Addresses.Used, s.Addresses.Resting)},
-		{"imds", fmt.Sprintf("%s, %d tokens, %d requests without one, %d refused",
-			s.IMDS.Mode, s.IMDS.Tokens, s.IMDS.WithoutToken, s.IMDS.Refused)},
+		{"imds", fmt.Sprintf("%s, %s, %s without one, %d refused",
+			s.IMDS.Mode, counted.Of(s.IMDS.Tokens, "token", "tokens"), counted.Of(s.IMDS.WithoutToken, "request", "requests"), s.IMDS.Refused)},
 		{"guests known by", s.Identity},
-		{"turned away", fmt.Sprintf("%d connections and %d requests too many, %d by a wrong interface, %d from a wrong MAC, %d by a wrong port, %d of unknown origin",
-			s.Refused.Connections, s.Refused.Requests, s.Refused.Interface, s.Refused.MAC, s.Refused.Port, s.Refused.Unknown)},
+		{"turned away", fmt.Sprintf("%s and %s too many, %d by a wrong interface, %d from a wrong MAC, %d by a wrong port, %d of unknown origin",
+			counted.Of(s.Refused.Connections, "connection", "connections"), counted.Of(s.Refused.Requests, "request", "requests"), s.Refused.Interface, s.Refused.MAC, s.Refused.Port, s.Refused.Unknown)},
 	}...)
 	if s.Store != nil {
 		pairs = append(pairs, [2]string{"etcd", describeStore(*s.Store)}, [2]string{"spare addresses", describeSpares(s.Store.Spares)})
@@ -121,7 +122,7 @@ func describeLibvirt(l api.Libvirt) string {
 	case l.URI == "off":
 		return "not used"
 	case l.Connected:
-		return fmt.Sprintf("%s for %s, %d domains, %d events", l.Socket, since, l.Domains, l.Events)
+		return fmt.Sprintf("%s for %s, %s, %s", l.Socket, since, counted.Of(l.Domains, "domain", "domains"), counted.Of(l.Events, "event", "events"))
 	case l.Error != "":
 		return fmt.Sprintf("not reached for %s: %s", since, output.OneLine(l.Error))
 	}
@@ -129,8 +130,8 @@ func describeLibvirt(l api.Libvirt) string {
 }
 
 func describeStore(s api.Store) string {
-	text := fmt.Sprintf("%d of %d members usable, revision %d as of %s ago, %d guests not shared, %d conflicts",
-		s.Usable, s.Members, s.Revision, time.Duration(s.Staleness*float64(time.Second)).Round(time.Second), s.Unshared, s.Conflicts)
+	text := fmt.Sprintf("%d of %d members usable, revision %d as of %s ago, %s not shared, %s",
+		s.Usable, s.Members, s.Revision, time.Duration(s.Staleness*float64(time.Second)).Round(time.Second), counted.Guests(s.Unshared), counted.Of(s.Conflicts, "conflict", "conflicts"))
 	if !s.Drained.IsZero() {
 		text += "; this host is drained since " + s.Drained.Local().Format(time.DateTime)
 	}
@@ -169,7 +170,7 @@ func describeNetwork(n api.Network) string {
 			text += " " + prefix
 		}
 	}
-	return fmt.Sprintf("%s on %s, %d guests, by %s", text, output.Dash(n.Bridge), n.Guests, n.Backend)
+	return fmt.Sprintf("%s on %s, %s, by %s", text, output.Dash(n.Bridge), counted.Guests(n.Guests), n.Backend)
 }
 
 func describeDnsmasq(d api.Dnsmasq) string {
@@ -178,13 +179,13 @@ func describeDnsmasq(d api.Dnsmasq) string {
 		text += ", pid " + strconv.Itoa(d.PID)
 	}
 	if d.Restarts > 0 {
-		text += fmt.Sprintf(", restarted %d times", d.Restarts)
+		text += fmt.Sprintf(", restarted %s", counted.Of(d.Restarts, "time", "times"))
 	}
 	if d.Replaced > 0 {
-		text += fmt.Sprintf(", did not answer %d times", d.Replaced)
+		text += fmt.Sprintf(", did not answer %s", counted.Of(d.Replaced, "time", "times"))
 	}
 	if d.Repairs > 0 {
-		text += fmt.Sprintf(", files or answers corrected %d times", d.Repairs)
+		text += fmt.Sprintf(", files or answers corrected %s", counted.Of(d.Repairs, "time", "times"))
 	}
 	if d.Warning != "" {
 		text += "; " + d.Warning

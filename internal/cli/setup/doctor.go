@@ -14,6 +14,7 @@ import (
 	"mdserver/internal/cli/view"
 	"mdserver/internal/client"
 	"mdserver/internal/config"
+	"mdserver/internal/counted"
 	"mdserver/internal/doctor"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
@@ -92,6 +93,6 @@ func printReport(w io.Writer, report doctor.Report) {
 			output.Printf(w, "%-8s   %s\n", "", command)
 		}
 	}
-	output.Printf(w, "\n%d wrong, %d warnings, %d unknown, %d ok\n",
-		report.Count(finding.Wrong), report.Count(finding.Warning), report.Count(finding.Unknown), report.Count(finding.OK))
+	output.Printf(w, "\n%d wrong, %s, %d unknown, %d ok\n",
+		report.Count(finding.Wrong), counted.Of(report.Count(finding.Warning), "warning", "warnings"), report.Count(finding.Unknown), report.Count(finding.OK))
 }

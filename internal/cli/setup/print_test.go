@@ -70,7 +70,7 @@ wrong    port: it is used
 unknown  hook: no rights
 wrong    dns: none
 
-2 wrong, 1 warnings, 1 unknown, 1 ok
+2 wrong, 1 warning, 1 unknown, 1 ok
 `
 )
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/counted"
 	"mdserver/internal/daemon/store"
 	"mdserver/internal/fleet"
 	"mdserver/internal/health"
@@ -138,5 +139,5 @@ func (h *Hosts) drainTrouble() []health.Trouble {
 		return nil
 	}
 	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls --host " + shell.Quote(store.HostName(h.config()))}, Message: fmt.Sprintf(
-		"this host is drained, and %d guests run here: %s; migrate or stop them, or put the host back into service", len(names), health.SomeOf(names))}}
+		"this host is drained, and %s here: %s; migrate or stop all guests, or put the host back into service", counted.Of(len(names), "guest runs", "guests run"), health.SomeOf(names))}}
 }

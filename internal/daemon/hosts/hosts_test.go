@@ -193,7 +193,7 @@ func checkCutOff(t *testing.T, h *testHost) {
 	t.Helper()
 	found := h.Trouble()
 	for _, want := range []health.Trouble{
-		{Part: "etcd", State: health.Warning, Message: "1 guests were registered or changed without etcd; the other hosts do not know of that yet: late"},
+		{Part: "etcd", State: health.Warning, Message: "1 guest was registered or changed without etcd; the other hosts do not know of that yet: late"},
 		{Part: "etcd", State: health.Wrong, Message: "the inventory cannot be followed"},
 	} {
 		if !slices.ContainsFunc(found, func(tr health.Trouble) bool {
@@ -239,7 +239,7 @@ func TestDrain(t *testing.T) {
 		t.Errorf("%d lines say that it is drained: %s", n, &drained.log)
 	}
 	want := []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls --host kvm2"},
-		Message: "this host is drained, and 1 guests run here: web; migrate or stop them, or put the host back into service"}}
+		Message: "this host is drained, and 1 guest runs here: web; migrate or stop all guests, or put the host back into service"}}
 	if got := drained.Trouble(); len(got) != 1 || got[0].Message != want[0].Message || got[0].State != want[0].State || !slices.Equal(got[0].Look, want[0].Look) {
 		t.Errorf("%+v, want %+v", got, want)
 	}

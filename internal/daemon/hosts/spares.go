@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mdserver/internal/counted"
 	"mdserver/internal/health"
 	"mdserver/internal/logging/once"
 )
@@ -76,5 +77,5 @@ func (h *Hosts) unsharedTrouble() []health.Trouble {
 		return nil
 	}
 	return []health.Trouble{{Part: "etcd", State: health.Warning, Look: []string{"mdserver instance ls"}, Message: fmt.Sprintf(
-		"%d guests were registered or changed without etcd; the other hosts do not know of that yet: %s", len(names), health.SomeOf(names))}}
+		"%s registered or changed without etcd; the other hosts do not know of that yet: %s", counted.Of(len(names), "guest was", "guests were"), health.SomeOf(names))}}
 }

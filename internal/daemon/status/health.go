@@ -7,6 +7,7 @@ import (
 
 	"mdserver/internal/api"
 	"mdserver/internal/config"
+	"mdserver/internal/counted"
 	"mdserver/internal/dnsmasq"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/boltstore"
@@ -73,10 +74,10 @@ func queueTrouble(target string, s queue.Status) []health.Trouble {
 	switch {
 	case !s.Stuck.IsZero():
 		return []health.Trouble{{Part: "log", State: health.Wrong, Since: s.Stuck,
-			Message: fmt.Sprintf("%s has accepted no line since %s; %d lines are lost so far", target, s.Stuck.Format(time.TimeOnly), s.Lost)}}
+			Message: fmt.Sprintf("%s has accepted no line since %s; %s lost so far", target, s.Stuck.Format(time.TimeOnly), counted.Of(s.Lost, "line is", "lines are"))}}
 	case s.Error != "":
 		return []health.Trouble{{Part: "log", State: health.Wrong,
-			Message: fmt.Sprintf("%s cannot be written: %s; %d lines are lost so far", target, s.Error, s.Lost)}}
+			Message: fmt.Sprintf("%s cannot be written: %s; %s lost so far", target, s.Error, counted.Of(s.Lost, "line is", "lines are"))}}
 	}
 	return nil
 }
@@ -124,7 +125,7 @@ func (r *Reporter) Line(addresses string) string {
 
 // line returns a status line. It names only the first trouble, and counts the others.
 func line(guests int, addresses string, trouble []health.Trouble) string {
-	line := fmt.Sprintf("serving %d guests on %s", guests, addresses)
+	line := fmt.Sprintf("serving %s on %s", counted.Guests(guests), addresses)
 	switch len(trouble) {
 	case 0:
 		return line

@@ -19,7 +19,7 @@ func (r *Reporter) networkStatus(guests *inventory.Snapshot) []api.Network {
 	for _, served := range r.parts.Networks.Status() {
 		ranges := r.parts.Inventory.Ranges(served.Network.Name)
 		n := describe(served, ranges, r.parts.Ports.Status(served.Network.Name))
-		n.Guests, n.Used = population(guests, n.Name, counted(served.Network.PerHost, ranges))
+		n.Guests, n.Used = population(guests, n.Name, countable(served.Network.PerHost, ranges))
 		n.Free = free(r.parts.Inventory.Free(n.Name), n)
 		list = append(list, n)
 	}
@@ -80,9 +80,9 @@ func population(guests *inventory.Snapshot, name string, counts func(netip.Addr)
 	return count, used
 }
 
-// counted returns which addresses of a network count: all of them, or with perHost only those
+// countable returns which addresses of a network count: all of them, or with perHost only those
 // in ranges.
-func counted(perHost bool, ranges []instance.AddrRange) func(netip.Addr) bool {
+func countable(perHost bool, ranges []instance.AddrRange) func(netip.Addr) bool {
 	return func(addr netip.Addr) bool { return !perHost || inRanges(ranges, addr) }
 }
 

@@ -106,10 +106,10 @@ func TestPopulation(t *testing.T) {
 func TestCounted(t *testing.T) {
 	ranges := []instance.AddrRange{inventorytest.Addrs("10.0.0.2", "10.0.0.4"), inventorytest.Addrs("10.0.0.8", "10.0.0.14")}
 	for addr, want := range map[string]bool{"10.0.0.1": false, "10.0.0.2": true, "10.0.0.5": false, "10.0.0.14": true, "10.0.0.15": false} {
-		if got := counted(true, ranges)(netip.MustParseAddr(addr)); got != want {
+		if got := countable(true, ranges)(netip.MustParseAddr(addr)); got != want {
 			t.Errorf("%s of this host: %v, want %v", addr, got, want)
 		}
-		if !counted(false, ranges)(netip.MustParseAddr(addr)) {
+		if !countable(false, ranges)(netip.MustParseAddr(addr)) {
 			t.Errorf("%s, which all hosts have, does not count", addr)
 		}
 	}

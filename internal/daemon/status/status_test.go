@@ -139,7 +139,7 @@ func TestTroubleOfEachPart(t *testing.T) {
 		s := newSite(t, func(o *inventory.Options) {
 			o.Withheld = []storage.Withheld{{UUID: inventorytest.UID(1), Name: "web"}}
 		})
-		if found := s.troubles(); len(found) != 1 || !strings.HasPrefix(found["database"], "1 guests are not served") {
+		if found := s.troubles(); len(found) != 1 || !strings.HasPrefix(found["database"], "1 guest is not served") {
 			t.Errorf("%q", found)
 		}
 	})
@@ -259,7 +259,7 @@ func TestLine(t *testing.T) {
 	s.parts.Libvirt = func() api.Libvirt {
 		return api.Libvirt{LibvirtSync: api.LibvirtSync{Socket: "/run/libvirt/libvirt-sock", Error: "closed"}}
 	}
-	if got, want := s.Line("10.0.0.1:80"), "serving 1 guests on 10.0.0.1:80; wrong: libvirt: no connection: closed; "; !strings.HasPrefix(got, want) {
+	if got, want := s.Line("10.0.0.1:80"), "serving 1 guest on 10.0.0.1:80; wrong: libvirt: no connection: closed; "; !strings.HasPrefix(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

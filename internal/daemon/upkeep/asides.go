@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"mdserver/internal/api"
+	"mdserver/internal/counted"
 	"mdserver/internal/health"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
@@ -43,6 +44,7 @@ func withheldTrouble(all []api.Withheld) string {
 	for _, w := range all {
 		names = append(names, cmp.Or(w.Name, w.UUID.String()))
 	}
-	return fmt.Sprintf("%d guests are not served, because their records were set aside; their addresses and names are reserved: %s; see `mdserver explain NAME`",
-		len(all), health.SomeOf(names))
+	return fmt.Sprintf("%s: %s; see `mdserver explain NAME`", counted.Of(len(all),
+		"guest is not served, because its record was set aside; its addresses and names are reserved",
+		"guests are not served, because their records were set aside; their addresses and names are reserved"), health.SomeOf(names))
 }

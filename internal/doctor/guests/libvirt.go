@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"mdserver/internal/account"
+	"mdserver/internal/counted"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
 )
@@ -21,7 +22,7 @@ func Libvirt(h *host.Facts) []finding.Finding {
 	v := h.Libvirt
 	switch {
 	case v.Err == nil:
-		answers := finding.Good("libvirt answers on %s and has %d networks and %d domains", v.Socket, len(v.Networks), len(v.Domains))
+		answers := finding.Good("libvirt answers on %s and has %s and %s", v.Socket, counted.Of(len(v.Networks), "network", "networks"), counted.Of(len(v.Domains), "domain", "domains"))
 		return append([]finding.Finding{answers}, reach(h)...)
 	case errors.Is(v.Err, host.ErrOff):
 		return []finding.Finding{finding.Good("not checked: %v", v.Err)}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"mdserver/internal/counted"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
 	"mdserver/internal/instance"
@@ -22,7 +23,7 @@ func Names(h *host.Facts) []finding.Finding {
 	for _, n := range h.Networks {
 		all = append(all, sharedNames(h, n, guests)...)
 	}
-	return finding.Unless(all, finding.Good("the names of %d guests are unique", len(guests)))
+	return finding.Unless(all, finding.Good("the names of guests are unique: %s", counted.Guests(len(guests))))
 }
 
 // byAge sorts guests: those that were seen first keep their names.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mdserver/internal/api"
+	"mdserver/internal/counted"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
 	"mdserver/internal/instance"
@@ -37,9 +38,9 @@ func enforced(h *host.Facts, n api.Network) []finding.Finding {
 		return []finding.Finding{finding.Fail("port_security_not_enforced", "port security of the network %q is not enforced: %s", n.Name, s.Trouble).
 			Advise("see `journalctl -u %s -n 20`", host.UnitName)}
 	}
-	all := []finding.Finding{finding.Good("on the network %q, port security is on for %d guests and off for %d", n.Name, s.Guests, s.Off)}
+	all := []finding.Finding{finding.Good("on the network %q, port security is on for %s and off for %d", n.Name, counted.Guests(s.Guests), s.Off)}
 	if s.Strangers > 0 {
-		all = append(all, finding.Warn("unknown_taps", "the bridge %s has %d taps of no known guest; these are only prevented from posing as others", n.Bridge, s.Strangers).
+		all = append(all, finding.Warn("unknown_taps", "the bridge %s has taps of no known guest: %d; there, mdserver only prevents posing as others", n.Bridge, s.Strangers).
 			Advise("compare `%s` and `%s`: another program's tap, or a running domain that is not a guest, is on the bridge", finding.Virsh(h, "list"), finding.Mdserver(h, "instance ls")))
 	}
 	for _, port := range s.Ports {
@@ -75,7 +76,7 @@ func withoutPort(h *host.Facts) []finding.Finding {
 	if len(names) == 0 {
 		return nil
 	}
-	return []finding.Finding{finding.Warn("guest_ports_unknown", "libvirt cannot be reached, so the ports of %d guests are not known: %s", len(names), strings.Join(names, ", ")).
+	return []finding.Finding{finding.Warn("guest_ports_unknown", "libvirt cannot be reached, so the ports of these guests are not known: %s", strings.Join(names, ", ")).
 		Advise("see the findings on libvirt")}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 
+	"mdserver/internal/counted"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
 	"mdserver/internal/inventory/boltstore"
@@ -28,10 +29,10 @@ func Database(h *host.Facts) []finding.Finding {
 	case db.Err != nil:
 		return []finding.Finding{restore(h, finding.Fail("database_unusable", "the database cannot be used: %v", db.Err), path)}
 	case len(db.Damage) > 0:
-		return []finding.Finding{finding.Warn("database_damaged", "%s is damaged in %d places: %v", path, len(db.Damage), db.Damage[0]).
+		return []finding.Finding{finding.Warn("database_damaged", "%s is damaged, places: %d, the first: %v", path, len(db.Damage), db.Damage[0]).
 			Advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
-	return append(setAside(db), finding.Good("%s has %d guests", path, db.Guests))
+	return append(setAside(db), finding.Good("%s has %s", path, counted.Guests(db.Guests)))
 }
 
 // restore adds what there is to do about a database that cannot be used: restore

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"mdserver/internal/admission"
+	"mdserver/internal/counted"
 	"mdserver/internal/doctor/finding"
 	"mdserver/internal/doctor/host"
 )
@@ -48,7 +49,7 @@ func flatten(err error) []error {
 func Process(h *host.Facts) []finding.Finding {
 	if h.Server.Running() {
 		s := h.Server.Status
-		return []finding.Finding{finding.Good("mdserver %s runs, process %d, with %d guests", s.Version, s.PID, s.Guests)}
+		return []finding.Finding{finding.Good("mdserver %s runs, process %d, with %s", s.Version, s.PID, counted.Guests(s.Guests))}
 	}
 	socket := h.Config.Server.Socket
 	switch {

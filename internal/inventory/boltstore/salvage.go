@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"mdserver/internal/counted"
 	"mdserver/internal/inventory/boltstore/pages"
 )
 
@@ -245,7 +246,7 @@ func (w *wreck) salvage(marked uint64) *Salvaged {
 		chosen, complete := w.choose(string(bucket))
 		if !complete && w.state != nil {
 			seen, want := chosen.tally(), w.state.Tallies[string(bucket)]
-			s.problem("the bucket %q has %d records, but %d were written last", bucket, seen.Count, want.Count)
+			s.problem("the bucket %q has %s, but %d were written last", bucket, counted.Of(seen.Count, "record", "records"), want.Count)
 		}
 		w.judge(s, string(bucket), chosen, complete)
 	}
