@@ -177,13 +177,7 @@ func TestDHCPIsCounted(t *testing.T) {
 func TestFoundRunning(t *testing.T) {
 	s := newServer(t)
 	web := uuid.UUID{15: 1}
-	s.libvirt.Define(libvirttest.Domain{UUID: web, Name: "web", XML: domainXML(web, "web"), Running: true})
-	s.begin()
-	guest := func() *instance.Instance {
-		guest, _ := s.inventory.Snapshot().ByUUID(web)
-		return guest
-	}
-	s.await("libvirt's domain", func() bool { return guest() != nil && s.state(guest()) == api.Running })
+	guest := s.beginWithGuest(web)
 	if !s.foundRunning(guest()) {
 		t.Error("the guest was not found running")
 	}

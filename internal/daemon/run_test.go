@@ -153,6 +153,20 @@ func (s *runningServer) begin() {
 	}
 }
 
+// beginWithGuest runs the server with a guest that libvirt runs already, and waits until it
+// is known. The function that it returns is the guest's record at that time, nil if it is gone.
+func (s *runningServer) beginWithGuest(id uuid.UUID) (record func() *instance.Instance) {
+	s.t.Helper()
+	s.libvirt.Define(libvirttest.Domain{UUID: id, Name: "web", XML: domainXML(id, "web"), Running: true})
+	s.begin()
+	record = func() *instance.Instance {
+		guest, _ := s.inventory.Snapshot().ByUUID(id)
+		return guest
+	}
+	s.await("libvirt's domain", func() bool { return record() != nil && s.state(record()) == api.Running })
+	return record
+}
+
 // told waits for a message to systemd, and skips status lines before it.
 func (s *runningServer) told(want string) {
 	s.t.Helper()
@@ -391,13 +405,7 @@ func TestReload(t *testing.T) {
 func TestReloadReleases(t *testing.T) {
 	s := newServer(t)
 	web := uuid.UUID{15: 1}
-	s.libvirt.Define(libvirttest.Domain{UUID: web, Name: "web", XML: domainXML(web, "web"), Running: true})
-	s.begin()
-	guest := func() *instance.Instance {
-		guest, _ := s.inventory.Snapshot().ByUUID(web)
-		return guest
-	}
-	s.await("libvirt's domain", func() bool { return guest() != nil && s.state(guest()) == api.Running })
+	guest := s.beginWithGuest(web)
 	s.libvirt.Undefine(web)
 	s.libvirt.Lifecycle(web, golibvirt.DomainEventUndefined, 0)
 	s.await("libvirt to have no domain", func() bool { return s.state(guest()) == api.Gone })
