@@ -131,6 +131,41 @@ func TestEndOfPause(t *testing.T) {
 	})
 }
 
+// The end of a watcher removes no event, and cuts libvirt short in adding one only
+// after a second: libvirtd 9.0 may crash otherwise.
+func TestParting(t *testing.T) {
+	for name, tt := range map[string]struct {
+		silent bool
+		took   time.Duration
+	}{
+		"following":                           {false, 0},
+		"asking for events without an answer": {true, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, r := libvirttest.InMemory(t), &recorder{}
+				s.Ignore(libvirttest.RegisterEvents, tt.silent)
+				ctx, stop := context.WithCancel(t.Context())
+				w, ended := newWatcher(t, s, r, &logtest.Buffer{}), make(chan time.Time)
+				go func() {
+					w.Run(ctx)
+					ended <- time.Now()
+				}()
+				synctest.Wait()
+				before := time.Now()
+				stop()
+				if took := (<-ended).Sub(before); took != tt.took {
+					t.Errorf("Run ended after %v, want %v", took, tt.took)
+				}
+				synctest.Wait()
+				if n := s.Calls(libvirttest.DeregisterEvents); n != 0 {
+					t.Errorf("events were removed %d times", n)
+				}
+			})
+		})
+	}
+}
+
 // A libvirt that does not answer is given up after a time. The status says so.
 func TestSilence(t *testing.T) {
 	for name, tt := range map[string]struct {
