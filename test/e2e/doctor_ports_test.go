@@ -18,8 +18,8 @@ func TestDoctorPorts(t *testing.T) {
 	t.Parallel()
 	r := remedies.Covers(t)
 	s := newSecured(t, "")
-	p := &patient{s.Lab, t, r, s.server, s.server.ConfigFile}
-	p.gone("port security", "the bridge")
+	p := &patient{Lab: s.Lab, t: t, remedies: r, server: s.server, file: s.server.ConfigFile}
+	p.lacks("port security", "the bridge")
 
 	t.Log("spanning tree")
 	p.do("ip link set br-mds type bridge stp_state 1 forward_delay 1500")

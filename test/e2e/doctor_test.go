@@ -64,6 +64,7 @@ type patient struct {
 	remedies *remedies.Exercised
 	server   *lab.Server
 	file     string
+	seen     []finding.Finding // what was wrong at some time
 }
 
 func newPatient(t *testing.T, r *remedies.Exercised) *patient {
@@ -82,7 +83,7 @@ func patientOf(t *testing.T, r *remedies.Exercised, l *lab.Lab, c lab.Config) *p
 	if err := os.Symlink(suite.binary, l.Path("path", "mdserver")); err != nil {
 		t.Fatal(err)
 	}
-	return &patient{l, t, r, s, s.ConfigFile}
+	return &patient{Lab: l, t: t, remedies: r, server: s, file: s.ConfigFile}
 }
 
 // shell prepares a shell command in the host's namespace, where mdserver is in
@@ -121,6 +122,7 @@ func (p *patient) mend(f finding.Finding) {
 func (p *patient) finds(check string, words ...string) finding.Finding {
 	p.t.Helper()
 	var found finding.Finding
+	defer func() { p.seen = append(p.seen, found) }()
 	eventually(p.t, "the finding of "+check, func(context.Context) error {
 		report, code := diagnosis(p.t, p.Lab, p.file)
 		for _, f := range wrongs(report, check) {
@@ -140,6 +142,7 @@ func (p *patient) finds(check string, words ...string) finding.Finding {
 func (p *patient) sees(check string, words ...string) finding.Finding {
 	p.t.Helper()
 	var found finding.Finding
+	defer func() { p.seen = append(p.seen, found) }()
 	eventually(p.t, "the finding of "+check, func(context.Context) error {
 		report, _ := diagnosis(p.t, p.Lab, p.file)
 		i := slices.IndexFunc(report.Findings, func(f finding.Finding) bool { return f.Check == check && isBad(f) && containsAll(f.Text, words) })
@@ -152,8 +155,17 @@ func (p *patient) sees(check string, words ...string) finding.Finding {
 	return found
 }
 
-// gone waits until a check finds nothing that has these words.
+// gone waits until a check no longer finds what it found before, with these words.
 func (p *patient) gone(check string, words ...string) {
+	p.t.Helper()
+	if !slices.ContainsFunc(p.seen, func(f finding.Finding) bool { return f.Check == check && containsAll(f.Text, words) }) {
+		p.t.Fatalf("%s never said %q, so this shows nothing", check, words)
+	}
+	p.lacks(check, words...)
+}
+
+// lacks waits until a check finds nothing that has these words.
+func (p *patient) lacks(check string, words ...string) {
 	p.t.Helper()
 	eventually(p.t, "the end of a finding of "+check, func(context.Context) error {
 		report, _ := diagnosis(p.t, p.Lab, p.file)

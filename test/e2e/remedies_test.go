@@ -180,7 +180,7 @@ func TestDoctorFirewall(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
 			p := patientOf(t, r, l, l.Config().Set("dnsmasq", "net_address6", "fd00:122::").Set("mdserver", "listen_address6", ""))
-			p.gone("firewall", "what guests")
+			p.lacks("firewall", "packets from guests")
 			p.do(tt.fault)
 			for _, words := range tt.words {
 				p.sees("firewall", words)
@@ -195,7 +195,7 @@ func TestDoctorFirewall(t *testing.T) {
 					break
 				}
 			}
-			p.gone("firewall", "what guests")
+			p.gone("firewall", "packets from guests")
 		})
 	}
 }

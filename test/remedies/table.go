@@ -103,7 +103,7 @@ var Table = []Row{
 	{database, nil, "TestDoctorData", ""},
 	{inUse, []string{restart}, "TestRemediesOnHost", ""},
 	{inUse, nil, "", offline},
-	{"%s is damaged, places: %d, the first: %v", nil, "TestDoctorDamage", ""},
+	{"%s is damaged in %s, the first: %v", nil, "TestDoctorDamage", ""},
 	{"damaged records of the database were set aside in %s", nil, "TestDoctorDamage", ""},
 	{"%s is full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},
 	{"%s is nearly full: %d of %d %s are free or in quarantine", nil, "TestDoctorAddresses", ""},

@@ -29,7 +29,7 @@ func Database(h *host.Facts) []finding.Finding {
 	case db.Err != nil:
 		return []finding.Finding{restore(h, finding.Fail("database_unusable", "the database cannot be used: %v", db.Err), path)}
 	case len(db.Damage) > 0:
-		return []finding.Finding{finding.Warn("database_damaged", "%s is damaged, places: %d, the first: %v", path, len(db.Damage), db.Damage[0]).
+		return []finding.Finding{finding.Warn("database_damaged", "%s is damaged in %s, the first: %v", path, counted.Of(len(db.Damage), "place", "places"), db.Damage[0]).
 			Advise("start the server: it sets aside what is damaged and serves all other guests")}
 	}
 	return append(setAside(db), finding.Good("%s has %s", path, counted.Guests(db.Guests)))
