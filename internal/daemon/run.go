@@ -169,9 +169,9 @@ func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 	notify := systemd.NewNotifier(d.log)
 	defer notify.Stopping()
 	notify.Status(d.reporter.Line(sockets.String()))
-	notify.Ready()
-	d.serving.Store(true)
+	d.serving.Store(true) // before others are told to ask
 	defer d.serving.Store(false)
+	notify.Ready()
 	defer d.tellSystemd(ctx, notify, sockets)()
 	d.log.Info("mdserver serves", "address", sockets.String(), "guests", d.inventory.Snapshot().Len())
 	for {
