@@ -169,7 +169,7 @@ func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 	notify := systemd.NewNotifier(d.log)
 	defer notify.Stopping()
 	notify.Status(d.reporter.Line(sockets.String()))
-	d.serving.Store(true) // before others are told to ask
+	d.serving.Store(true) // others ask as soon as systemd knows
 	defer d.serving.Store(false)
 	notify.Ready()
 	defer d.tellSystemd(ctx, notify, sockets)()
