@@ -10,9 +10,13 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	libvirt "github.com/digitalocean/go-libvirt"
 )
+
+// partingTime is how long one who leaves waits for a daemon that does not answer.
+const partingTime = time.Second
 
 // Conn is one connection to a daemon. It is safe for concurrent use and is not
 // used again once it broke: a new one is dialled.
@@ -86,12 +90,28 @@ func dial(ctx context.Context, dialer Dialer, socket string, uri libvirt.Connect
 // closed, for nothing else ends a call that the daemon does not answer; the
 // error is then the context's.
 func (c *Conn) Do(ctx context.Context, calls func(*libvirt.Libvirt) error) error {
-	stop := context.AfterFunc(ctx, c.conn.shut)
+	answered := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { c.abandon(ctx, answered) })
 	err := calls(c.rpc)
+	close(answered)
 	if !stop() && ctx.Err() != nil {
 		return fmt.Errorf("libvirt at %s did not answer: %w", c.socket, context.Cause(ctx))
 	}
 	return err
+}
+
+// abandon closes the connection unless the calls are answered. Where nobody waits any
+// more, it first leaves the daemon partingTime to answer: one that works on a call of a
+// client that goes logs an error, and libvirtd 9.0 crashes if the call adds an event.
+func (c *Conn) abandon(ctx context.Context, answered <-chan struct{}) {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		select {
+		case <-answered:
+			return
+		case <-time.After(partingTime):
+		}
+	}
+	c.conn.shut()
 }
 
 // RPC returns the client, for subscriptions, whose contexts are their own.
@@ -103,10 +123,15 @@ func (c *Conn) Socket() string { return c.socket }
 // Done is closed when the connection is lost or was closed.
 func (c *Conn) Done() <-chan struct{} { return c.conn.done }
 
-// Close ends the connection and waits until nothing reads from it any more.
+// Close ends the connection and waits until nothing reads from it any more. It tells
+// the daemon first, which logs an error about each client that goes without a word.
 func (c *Conn) Close() {
-	c.conn.shut()
-	<-c.conn.done
+	late := time.AfterFunc(partingTime, c.conn.shut)
+	defer late.Stop()
+	if err := c.rpc.ConnectClose(); err != nil {
+		c.conn.shut()
+	}
+	<-c.conn.done // the daemon hangs up after its answer
 }
 
 // watched is a connection that tells when it has ended. The client has a

@@ -55,6 +55,7 @@ type Procedure uint32
 // The calls that the server answers.
 const (
 	ConnectOpen       Procedure = 1
+	ConnectClose      Procedure = 2
 	DomainDefine      Procedure = 11
 	DomainGetXML      Procedure = 14
 	DomainLookupName  Procedure = 23
@@ -268,6 +269,7 @@ func (s *Server) serve(conn net.Conn) {
 var (
 	errProtocol = errors.New("a call that the server does not know")
 	errBroken   = errors.New("the server hangs up at this call")
+	errLeft     = errors.New("the client leaves")
 )
 
 func (s *Server) answer(conn net.Conn, call Procedure, serial uint32, arguments []byte) error {
@@ -299,13 +301,16 @@ func (s *Server) answer(conn net.Conn, call Procedure, serial uint32, arguments 
 		body.number(2) // an error
 	}
 	_, err := conn.Write(packet(call, typeReply, serial, status, body.Bytes()))
+	if err == nil && call == ConnectClose {
+		err = errLeft
+	}
 	return err
 }
 
 // reply answers a call. A number other than 0 is libvirt's error.
 func (s *Server) reply(conn net.Conn, call Procedure, arguments []byte, body *payload) (golibvirt.ErrorNumber, error) {
 	switch call {
-	case ConnectOpen, DeregisterEvents:
+	case ConnectOpen, ConnectClose, DeregisterEvents:
 	case AuthList:
 		body.number(0)
 	case GetLibVersion:

@@ -29,17 +29,14 @@ var topics = []golibvirt.DomainEventID{
 	golibvirt.DomainEventIDDeviceRemoved,
 }
 
-// partingTime is how long the end of a context waits for libvirt to answer.
-const partingTime = time.Second
-
 // subscribe asks for events. stop ends the connection, since libvirt might
 // never answer that the events are no longer wanted, and waits for all that
 // subscribe started.
 //
 // A connection must not end while libvirt adds or removes an event: libvirtd 9.0
 // frees the client's events at the same time then, and crashes. So nothing
-// removes events before the connection has ended, and the end of ctx leaves
-// libvirt time to finish adding one.
+// removes events before the connection has ended, and Do leaves libvirt time to
+// finish adding one.
 func subscribe(ctx context.Context, conn *connection.Conn) (<-chan notice, func(), error) {
 	connected, ended := context.WithCancel(context.WithoutCancel(ctx))
 	notices := make(chan notice, 64)
@@ -51,15 +48,14 @@ func subscribe(ctx context.Context, conn *connection.Conn) (<-chan notice, func(
 	}
 	for _, topic := range topics {
 		var events <-chan any
-		calling, done := parting(ctx)
+		calling, done := context.WithTimeout(ctx, callTime)
 		err := conn.Do(calling, func(l *golibvirt.Libvirt) (err error) {
 			events, err = l.SubscribeEvents(connected, topic, nil)
 			return err
 		})
 		done()
-		if err == nil {
+		if events != nil {
 			forwarding.Go(func() { forward(connected, events, notices) })
-			err = ctx.Err()
 		}
 		if err != nil {
 			stop()
@@ -67,22 +63,6 @@ func subscribe(ctx context.Context, conn *connection.Conn) (<-chan notice, func(
 		}
 	}
 	return notices, stop, nil
-}
-
-// parting is a context for one exchange with libvirt that ends partingTime after ctx.
-func parting(ctx context.Context) (context.Context, context.CancelFunc) {
-	calling, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTime)
-	stop := context.AfterFunc(ctx, func() {
-		select {
-		case <-time.After(partingTime):
-			cancel()
-		case <-calling.Done():
-		}
-	})
-	return calling, func() {
-		stop()
-		cancel()
-	}
 }
 
 // forward reads events until their channel is closed, as the client demands.
