@@ -9,19 +9,32 @@ import (
 // PeerUser is the user that opened the other end of a Unix socket's connection
 // (SO_PEERCRED, unix(7)).
 func PeerUser(conn syscall.Conn) (uid uint32, err error) {
-	raw, err := conn.SyscallConn()
+	cred, err := peer(conn)
 	if err != nil {
 		return 0, err
 	}
-	var cred *unix.Ucred
-	var credErr error
-	if err := raw.Control(func(fd uintptr) {
-		cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
+	return cred.Uid, nil
+}
+
+// PeerProcess is the process that opened the other end of a Unix socket's connection.
+// For a client, that is the one that listens.
+func PeerProcess(conn syscall.Conn) (pid int, err error) {
+	cred, err := peer(conn)
+	if err != nil {
 		return 0, err
 	}
-	if credErr != nil {
-		return 0, credErr
+	return int(cred.Pid), nil
+}
+
+func peer(conn syscall.Conn) (cred *unix.Ucred, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
-	return cred.Uid, nil
+	if failed := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); failed != nil {
+		return nil, failed
+	}
+	return cred, err
 }

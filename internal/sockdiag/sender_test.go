@@ -23,13 +23,13 @@ func TestMain(m *testing.M) {
 	if os.Getenv("SOCKDIAG_PEER") == "" {
 		os.Exit(m.Run())
 	}
-	if err := peer(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	if err := beOther(os.Args[1], os.Args[2], os.Args[3]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func peer(addr, port, act string) error {
+func beOther(addr, port, act string) error {
 	from, err := strconv.Atoi(port)
 	if err != nil {
 		return err

@@ -33,6 +33,7 @@ import (
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
+	"mdserver/internal/libvirt/connection"
 	"mdserver/internal/libvirt/hooks"
 	"mdserver/internal/libvirt/libvirttest"
 )
@@ -351,12 +352,9 @@ func TestServer(t *testing.T) {
 	}
 }
 
-// The peer of a socket is the process that listens on it.
-func TestPeer(t *testing.T) {
+// A socket's file may have a process that listens, or none any more.
+func TestConnect(t *testing.T) {
 	fake := libvirttest.New(t)
-	if pid, err := peer(fake.Socket); pid != os.Getpid() || err != nil {
-		t.Errorf("%d, %v", pid, err)
-	}
 	if err := connect(fake.Socket); err != nil {
 		t.Error(err)
 	}
@@ -375,7 +373,7 @@ func TestPeer(t *testing.T) {
 }
 
 // No descriptor stays open, whether a process listens or not.
-func TestPeerCloses(t *testing.T) {
+func TestConnectCloses(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	listener, err := net.Listen("unix", socket)
 	if err != nil {
@@ -383,8 +381,8 @@ func TestPeerCloses(t *testing.T) {
 	}
 	defer listener.Close()
 	fdtest.NoneLeft(t, func() {
-		_, _ = peer(socket) // the kernel names the process although it accepts no connection
-		_, _ = peer(socket + "2")
+		_ = connect(socket) // the kernel connects although the process accepts no connection
+		_ = connect(socket + "2")
 	})
 }
 
@@ -672,7 +670,7 @@ func TestLibvirt(t *testing.T) {
 	fake.SetNetwork(libvirttest.Network{Name: "direct"})
 	r := testReader(map[string]string{"usr/sbin/virtqemud": "", "usr/share/libvirt/networks/default.xml": ""})
 	v := r.libvirt(t.Context(), config.LibvirtURI{Socket: fake.Socket})
-	if v.Err != nil || v.Socket != fake.Socket {
+	if v.Err != nil || v.Socket != fake.Socket || v.listener != os.Getpid() {
 		t.Fatalf("%+v", v)
 	}
 	if want := []LibvirtNetwork{{"direct", "", false}, {"mds", "br-mds", true}}; !slices.Equal(v.Networks, want) {
@@ -697,6 +695,20 @@ func TestLibvirt(t *testing.T) {
 	}
 	if got := testReader(nil).daemonUnit(); got != "libvirtd.service" {
 		t.Errorf("without a daemon: %s", got)
+	}
+}
+
+// libvirt hears of the end of each connection. It logs an error otherwise.
+func TestLeaveOfLibvirt(t *testing.T) {
+	fake := libvirttest.New(t)
+	testReader(nil).libvirt(t.Context(), config.LibvirtURI{Socket: fake.Socket})
+	last, err := connection.Dial(t.Context(), connection.Endpoint{Socket: fake.Socket}, connection.QEMU)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.Close() // it was accepted after all others
+	if n := fake.Lost(); n != 0 {
+		t.Errorf("%d connections ended without a word", n)
 	}
 }
 
@@ -750,26 +762,25 @@ func TestLibvirtFails(t *testing.T) {
 
 // The daemon is the process behind the socket, or else one of this host's.
 func TestDaemon(t *testing.T) {
-	fake := libvirttest.New(t)
-	self := fmt.Sprintf("proc/%d/", os.Getpid())
+	const self = "proc/8/"
 	to := func(target string) *fstest.MapFile {
 		return &fstest.MapFile{Data: []byte(target), Mode: fs.ModeSymlink | 0o777}
 	}
 	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
 	root := fstest.MapFS{"proc/self/ns/net": to("net:[1]"), "proc/10/ns/net": to("net:[1]"), "proc/10/comm": file("virtqemud\n"), self + "comm": file("libvirtd\n"),
 		"proc/9/ns/net": to("net:[1]"), "proc/9/comm": file("systemd\n")}
-	if got := newReader(root, noPrograms).daemon(fake.Socket); got.PID != os.Getpid() || got.Name != "libvirtd" {
+	if got := newReader(root, noPrograms).daemon(8); got.PID != 8 || got.Name != "libvirtd" {
 		t.Errorf("behind the socket: %v", got)
 	}
 	root[self+"comm"] = file("systemd\n")
-	if got := newReader(root, noPrograms).daemon(fake.Socket); got.PID != 10 || got.Name != "virtqemud" {
+	if got := newReader(root, noPrograms).daemon(8); got.PID != 10 || got.Name != "virtqemud" {
 		t.Errorf("behind systemd: %v", got)
 	}
-	if got := newReader(root, noPrograms).daemon("/none"); got.PID != 10 {
+	if got := newReader(root, noPrograms).daemon(0); got.PID != 10 {
 		t.Errorf("without a socket: %v", got)
 	}
 	delete(root, "proc/10/comm")
-	if got := newReader(root, noPrograms).daemon("/none"); got.PID != 0 {
+	if got := newReader(root, noPrograms).daemon(0); got.PID != 0 {
 		t.Errorf("none: %v", got)
 	}
 }

@@ -25,6 +25,7 @@ type Libvirt struct {
 
 	SocketFile File  // the same
 	Polkit     Guard // of the socket
+	listener   int   // the process at the socket; 0 if it is not known
 
 	Daemon     kernel.Process // that runs guests; no PID if there is none
 	DaemonUnit string         // the unit that runs guests on this host
@@ -97,7 +98,7 @@ func (r reader) libvirt(ctx context.Context, uri config.LibvirtURI) Libvirt {
 		v.SocketFile = statFile(v.Socket)
 	}
 	v.Polkit = r.polkit()
-	v.Daemon = r.daemon(v.Socket)
+	v.Daemon = r.daemon(v.listener)
 	v.DaemonUnit = r.daemonUnit()
 	v.StockNetwork, v.SampleNetwork = r.system.Exists(StockNetwork[1:]), r.system.Exists(SampleNetwork[1:])
 	return v
@@ -125,7 +126,7 @@ func (v *Libvirt) ask(ctx context.Context, end connection.Endpoint, driver conne
 	}
 	defer conn.Close()
 	if v.Socket == "" {
-		v.Socket = conn.Socket()
+		v.Socket, v.listener = conn.Socket(), conn.Process()
 	}
 	return conn.Do(ctx, read)
 }
@@ -174,11 +175,11 @@ func (v *Libvirt) readNetworks(l *libvirt.Libvirt) error {
 // daemons are the programs that run guests: the monolithic and the modular one.
 var daemons = []string{"libvirtd", "virtqemud"}
 
-// daemon finds the libvirt daemon that runs guests here: the peer behind the
-// socket or, where systemd holds that, the one among this host's processes.
-func (r reader) daemon(socket string) kernel.Process {
-	if pid, err := peer(socket); err == nil && slices.Contains(daemons, r.kernel.CommandName(pid)) {
-		return r.kernel.Process(pid)
+// daemon finds the libvirt daemon that runs guests here: the one that
+// listens at the socket or, where systemd does that, one among this host's processes.
+func (r reader) daemon(listener int) kernel.Process {
+	if listener != 0 && slices.Contains(daemons, r.kernel.CommandName(listener)) {
+		return r.kernel.Process(listener)
 	}
 	for _, pid := range r.kernel.Neighbours() {
 		if slices.Contains(daemons, r.kernel.CommandName(pid)) {

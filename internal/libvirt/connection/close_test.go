@@ -3,6 +3,7 @@ package connection_test
 import (
 	"context"
 	"errors"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -98,5 +99,26 @@ func TestDoAbandoned(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The process at the other end is known, unless the connection is none of this host.
+func TestProcess(t *testing.T) {
+	here, elsewhere := libvirttest.New(t), libvirttest.InMemory(t)
+	for name, tt := range map[string]struct {
+		endpoint connection.Endpoint
+		want     int
+	}{
+		"a socket":  {connection.Endpoint{Socket: here.Socket}, os.Getpid()},
+		"no socket": {connection.Endpoint{Socket: elsewhere.Socket, Dialer: elsewhere}, 0},
+	} {
+		conn, err := connection.Dial(t.Context(), tt.endpoint, connection.QEMU)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := conn.Process(); got != tt.want {
+			t.Errorf("%s: %d, want %d", name, got, tt.want)
+		}
+		conn.Close()
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	libvirt "github.com/digitalocean/go-libvirt"
+
+	"mdserver/internal/sockdiag"
 )
 
 // partingTime is how long one who leaves waits for a daemon that does not answer.
@@ -21,9 +23,10 @@ const partingTime = time.Second
 // Conn is one connection to a daemon. It is safe for concurrent use and is not
 // used again once it broke: a new one is dialled.
 type Conn struct {
-	rpc    *libvirt.Libvirt
-	socket string
-	conn   *watched
+	rpc     *libvirt.Libvirt
+	socket  string
+	process int
+	conn    *watched
 }
 
 // Dial connects to the daemon for a driver. The error names every socket that
@@ -77,7 +80,7 @@ func dial(ctx context.Context, dialer Dialer, socket string, uri libvirt.Connect
 		return nil, err
 	}
 	conn := watch(&guarded{Conn: raw})
-	c := &Conn{rpc: libvirt.NewWithDialer(conn), socket: socket, conn: conn}
+	c := &Conn{rpc: libvirt.NewWithDialer(conn), socket: socket, process: listener(raw), conn: conn}
 	err = c.Do(ctx, func(l *libvirt.Libvirt) error { return l.ConnectToURI(uri) })
 	if err != nil {
 		c.Close()
@@ -119,6 +122,19 @@ func (c *Conn) RPC() *libvirt.Libvirt { return c.rpc }
 
 // Socket returns the path of the socket that answered.
 func (c *Conn) Socket() string { return c.socket }
+
+// Process returns the process that listens on the socket, which is systemd where that
+// starts the daemon; 0 if it is not known.
+func (c *Conn) Process() int { return c.process }
+
+func listener(raw net.Conn) int {
+	socket, ok := raw.(*net.UnixConn)
+	if !ok {
+		return 0
+	}
+	pid, _ := sockdiag.PeerProcess(socket) // 0 is as good as the error
+	return pid
+}
 
 // Done is closed when the connection is lost or was closed.
 func (c *Conn) Done() <-chan struct{} { return c.conn.done }

@@ -46,6 +46,8 @@ type Server struct {
 	calls    map[Procedure]int
 	conns    map[net.Conn][]int32 // the events that each asked for
 	silenced bool
+	lost     int
+	left     sync.Cond // a client has gone
 	serving  sync.WaitGroup
 }
 
@@ -125,6 +127,7 @@ func InMemory(t testing.TB) *Server {
 		networks: map[string]*Network{}, refused: map[Procedure]golibvirt.ErrorNumber{}, broken: map[Procedure]bool{}, ignored: map[Procedure]bool{},
 		calls: map[Procedure]int{}, conns: map[net.Conn][]int32{},
 	}
+	s.left.L = &s.mu
 	t.Cleanup(func() {
 		s.HangUp()
 		s.serving.Wait()
@@ -216,6 +219,17 @@ func (s *Server) Connections() int {
 	return len(s.conns)
 }
 
+// Lost waits until all clients have gone, and returns how many did so without a call of
+// ConnectClose. libvirtd logs an error about each.
+func (s *Server) Lost() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.conns) > 0 {
+		s.left.Wait()
+	}
+	return s.lost
+}
+
 // HangUp closes all connections.
 func (s *Server) HangUp() {
 	s.mu.Lock()
@@ -244,23 +258,28 @@ func (s *Server) Lifecycle(id uuid.UUID, event golibvirt.DomainEventType, detail
 
 // serve answers the calls of one connection until it ends.
 func (s *Server) serve(conn net.Conn) {
+	var err error
 	defer func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if !errors.Is(err, errLeft) {
+			s.lost++
+		}
 		delete(s.conns, conn)
+		s.left.Broadcast()
 		_ = conn.Close()
 	}()
 	for {
 		head := make([]byte, headerSize)
-		if _, err := io.ReadFull(conn, head); err != nil {
+		if _, err = io.ReadFull(conn, head); err != nil {
 			return
 		}
 		arguments := make([]byte, binary.BigEndian.Uint32(head)-headerSize)
-		if _, err := io.ReadFull(conn, arguments); err != nil {
+		if _, err = io.ReadFull(conn, arguments); err != nil {
 			return
 		}
 		call, serial := Procedure(binary.BigEndian.Uint32(head[12:])), binary.BigEndian.Uint32(head[20:])
-		if err := s.answer(conn, call, serial, arguments); err != nil {
+		if err = s.answer(conn, call, serial, arguments); err != nil {
 			return
 		}
 	}
