@@ -19,7 +19,8 @@ func (d *Draft) Reattach() int {
 	}
 	changed := 0
 	for _, guest := range guests {
-		if d.reattachOne(guest) {
+		// One that is gone may have given up its address for another by now.
+		if _, there := d.ByUUID(guest.UUID); there && d.reattachOne(guest) {
 			changed++
 		}
 	}

@@ -160,6 +160,32 @@ func TestReattach(t *testing.T) {
 	}
 }
 
+// A guest that makes way for another while all are placed anew stays released, and the other
+// has its address alone.
+func TestReattachReleases(t *testing.T) {
+	for name, makesWay := range map[string]change{
+		"gone":        func(g *instance.Instance) { g.Presence.State = instance.Gone },
+		"unconfirmed": func(g *instance.Instance) { g.Seen = map[string]time.Time{instance.ByLocal: noon} },
+	} {
+		s := alone(record(1, "db", "10.0.0.9"), record(2, "old", "10.0.0.2", makesWay))
+		s.Networks[0].Excluded = append(s.Networks[0].Excluded, instance.AddrRange{First: parse("10.0.0.3"), Last: parse("10.0.0.14")})
+		d := s.draft(t)
+		if got := d.Reattach(); got != 1 || len(d.Change.Put) != 1 || !slices.Equal(d.Change.Delete, []uuid.UUID{numbered(2)}) {
+			t.Errorf("%s: %d changed: %+v", name, got, d.Change)
+		}
+		if _, there := d.ByUUID(numbered(2)); there {
+			t.Errorf("%s: it is still a guest", name)
+		}
+		addr := d.find(t, 1).IPv4
+		if _, rests := d.RestingAt(addr); addr != parse("10.0.0.2") || rests {
+			t.Errorf("%s: the other has %s, which rests: %v", name, addr, rests)
+		}
+		if _, occupied := d.Occupied(addr); !occupied {
+			t.Errorf("%s: %s counts as free", name, addr)
+		}
+	}
+}
+
 // filled are guests that have all addresses and are gone.
 func filled() (guests []instance.Instance) {
 	for i := range 13 {
