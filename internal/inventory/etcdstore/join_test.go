@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/etcd/etcdfake"
 	"mdserver/internal/instance"
@@ -65,6 +68,86 @@ func TestMerge(t *testing.T) {
 				}
 				if made := s.get(guestKey(uid(1))) != ""; made != (tt.want == nil) || made != (done == 1) {
 					t.Errorf("the guest is written: %v, and the progress counts %d records", made, done)
+				}
+			})
+		})
+	}
+}
+
+// TestMergeTooLarge checks that nothing is written of a change of which a part is too large.
+func TestMergeTooLarge(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		guests := []instance.Instance{planned(1, "huge", func(g *instance.Instance) { g.Location = strings.Repeat("x", maxBytes) })}
+		for n := range 40 {
+			guests = append(guests, planned(2+n, fmt.Sprint("g", n)))
+		}
+		_, err := Merge(t.Context(), s.Client(t.Context()), prefix, func(string, instance.Table) (instance.Change, error) {
+			return instance.Change{Put: guests}, nil
+		}, nil)
+		present, loadErr := NewReader(s.Client(t.Context()), prefix).Load(t.Context())
+		if !errors.Is(err, ErrTooLarge) || len(present.Instances) > 0 || loadErr != nil {
+			t.Errorf("%v, and %d guests are written, %v", err, len(present.Instances), loadErr)
+		}
+	})
+}
+
+// TestMergeProgress checks that the progress of a change of several transactions counts
+// records, up to all of them.
+func TestMergeProgress(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		const all = 60
+		var guests []instance.Instance
+		for n := range all {
+			guests = append(guests, planned(1+n, fmt.Sprint("g", n)))
+		}
+		steps, last := 0, 0
+		_, err := Merge(t.Context(), s.Client(t.Context()), prefix, func(_ string, present instance.Table) (instance.Change, error) {
+			if len(present.Instances) > 0 {
+				return instance.Change{}, nil
+			}
+			return instance.Change{Put: guests}, nil
+		}, func(done, of int) {
+			if steps++; done <= last || done > of || of != all {
+				t.Errorf("%d of %d records after %d", done, of, last)
+			}
+			last = done
+		})
+		if err != nil || last != all || steps < 2 {
+			t.Errorf("%d records in %d steps, %v", last, steps, err)
+		}
+	})
+}
+
+// TestMergeBesideOthers checks what happens if another host makes the inventory, or puts
+// another one in its place, between the decision and the write.
+func TestMergeBesideOthers(t *testing.T) {
+	other := func(id string) string { return fmt.Sprintf(`{"v":1,"schema":1,"inventory":%q}`, id) }
+	for name, tt := range map[string]struct {
+		before  string   // the inventory at first, or empty
+		decided []string // on which inventories
+	}{
+		"it is made":     {decided: []string{"", "theirs", "theirs"}},
+		"it is replaced": {before: "ours", decided: []string{"ours", "theirs", "theirs"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSite(t, func(t *testing.T, s *site) {
+				if tt.before != "" {
+					s.put(schemaKey, other(tt.before))
+				}
+				kv := &rivalKV{KV: s.Client(t.Context()).KV}
+				through := clientv3.NewCtxClient(t.Context())
+				through.KV = kv
+				replace := func() { s.put(schemaKey, other("theirs")) }
+				kv.first.Store(&replace)
+				var decided []string
+				id, err := Merge(t.Context(), through, prefix, func(id string, present instance.Table) (instance.Change, error) {
+					if decided = append(decided, id); len(present.Instances) > 0 {
+						return instance.Change{}, nil
+					}
+					return instance.Change{Put: []instance.Instance{planned(1, "web")}}, nil
+				}, nil)
+				if id != "theirs" || err != nil || !slices.Equal(decided, tt.decided) {
+					t.Errorf("the inventory %q, %v, after decisions on %q, want %q", id, err, decided, tt.decided)
 				}
 			})
 		})

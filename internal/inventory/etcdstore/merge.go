@@ -61,10 +61,13 @@ func (r *Reader) write(ctx context.Context, present *mirror, m mark, change inst
 		return r.wrap(err)
 	}
 	all, done := len(plans), 0
-	for _, p := range pack(plans) {
+	packed := pack(plans)
+	for _, p := range packed {
 		if err := p.checkSize(); err != nil {
 			return r.wrap(err)
 		}
+	}
+	for _, p := range packed {
 		if err := r.transact(ctx, p, m); err != nil {
 			return r.wrap(err)
 		}
