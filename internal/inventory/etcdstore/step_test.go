@@ -158,12 +158,16 @@ func TestDifference(t *testing.T) {
 // fickle is a cache that fails as told.
 type fickle struct {
 	*storetest.Memory
-	fail  error
-	loads int
+	fail   error
+	unread error // what a load fails with
+	loads  int
 }
 
 func (f *fickle) Load(ctx context.Context) (instance.Table, error) {
 	f.loads++
+	if f.unread != nil {
+		return instance.Table{}, f.unread
+	}
 	return f.Memory.Load(ctx)
 }
 
@@ -202,6 +206,10 @@ func TestUnsaved(t *testing.T) {
 		}
 		return s
 	}
+	former := instance.Change{Put: []instance.Instance{planned(8, "former")}, Rest: []instance.Resting{{Addr: addr(9)}}}
+	if err := cache.Apply(t.Context(), []instance.Change{former}); err != nil {
+		t.Fatal(err)
+	}
 	var u unsaved
 	saved := 0
 	u.add(stepOf(instance.Change{Put: []instance.Instance{planned(1, "before")}}))
@@ -211,7 +219,7 @@ func TestUnsaved(t *testing.T) {
 	if err := u.save(t.Context(), cache); err != cache.fail || saved != 0 {
 		t.Errorf("a full disk: %v", err)
 	}
-	has("full", "", 0)
+	has("full", "former", 1)
 	u.add(stepOf(instance.Change{Delete: []uuid.UUID{uid(2)}}))
 	cache.fail = nil
 	if err := u.save(t.Context(), cache); err != nil || saved != 1 {
@@ -227,7 +235,12 @@ func TestUnsaved(t *testing.T) {
 	if err := u.save(t.Context(), cache); !errors.Is(err, storage.ErrUncertain) {
 		t.Error(err)
 	}
-	cache.fail = nil
+	cache.fail, cache.unread = nil, errors.New("unreadable")
+	if err := u.save(t.Context(), cache); err != cache.unread {
+		t.Errorf("a disk that cannot be read: %v", err)
+	}
+	has("unread", "db", 1)
+	cache.unread = nil
 	loads := cache.loads
 	if err := u.save(t.Context(), cache); err != nil || cache.loads != loads+1 {
 		t.Errorf("after a write that may have been made: %v, %d times loaded", err, cache.loads-loads)
