@@ -246,6 +246,14 @@ func (m *member) Snapshot(_ *etcdserverpb.SnapshotRequest, stream grpc.ServerStr
 	return m.tokenOf(stream.Context())
 }
 
+func (m *member) server() *grpc.Server {
+	server := grpc.NewServer()
+	etcdserverpb.RegisterAuthServer(server, m)
+	etcdserverpb.RegisterKVServer(server, m)
+	etcdserverpb.RegisterMaintenanceServer(server, m)
+	return server
+}
+
 // startMember starts a member and connects to it as a user.
 func startMember(t *testing.T, secret string) (*member, *login, *grpc.ClientConn) {
 	t.Helper()
@@ -253,10 +261,8 @@ func startMember(t *testing.T, secret string) (*member, *login, *grpc.ClientConn
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, server := &member{token: "t1", status: &etcdserverpb.StatusResponse{}}, grpc.NewServer()
-	etcdserverpb.RegisterAuthServer(server, m)
-	etcdserverpb.RegisterKVServer(server, m)
-	etcdserverpb.RegisterMaintenanceServer(server, m)
+	m := &member{token: "t1", status: &etcdserverpb.StatusResponse{}}
+	server := m.server()
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Stop(); <-done })
@@ -452,14 +458,10 @@ func TestSilentMemberIsDropped(t *testing.T) {
 	}
 }
 
-// TLS is with the files of the configuration, and the certificates' ends are told.
-func TestTLS(t *testing.T) {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
-	}))
-	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
-	server.StartTLS()
-	defer server.Close()
+// configOf is a client's configuration with the server's certificate as its own and as that
+// of the authority.
+func configOf(t *testing.T, server *httptest.Server) config.Store {
+	t.Helper()
 	leaf, key := server.TLS.Certificates[0], filepath.Join(t.TempDir(), "key.pem")
 	cert := filepath.Join(t.TempDir(), "cert.pem")
 	der, err := x509.MarshalPKCS8PrivateKey(leaf.PrivateKey)
@@ -469,7 +471,66 @@ func TestTLS(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	cfg := config.Store{Endpoints: []string{server.URL}, CAFile: cert, CertFile: cert, KeyFile: key}
+	return config.Store{Endpoints: []string{server.URL}, CAFile: cert, CertFile: cert, KeyFile: key}
+}
+
+// An inspection asks each member by TLS and as the user, and tells what it says of itself.
+func TestInspectMembers(t *testing.T) {
+	m := &member{token: "t1", status: &etcdserverpb.StatusResponse{Version: "3.5.1", Leader: 7}}
+	requests := m.server()
+	defer requests.Stop()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Content-Type") == "application/grpc":
+			requests.ServeHTTP(w, r)
+		case r.URL.Path == "/version":
+			w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	server.EnableHTTP2, server.Config.ErrorLog = true, slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	defer server.Close()
+	cfg := configOf(t, server)
+	cfg.Endpoints = append([]string{"https://127.0.0.1:1"}, cfg.Endpoints...)
+	cfg.User, cfg.PasswordFile = "mds", filepath.Join(t.TempDir(), "password")
+	for password, allowed := range map[string]bool{"secret": true, "wrong": false} {
+		if err := os.WriteFile(cfg.PasswordFile, []byte(password), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var found cluster.Inspection
+		within(t, 20*time.Second, func() (err error) { // it is late on a busy machine
+			if found, err = Inspect(t.Context(), cfg); err != nil || len(found.Members) != 2 {
+				return fmt.Errorf("%s: %+v, %w", password, found, err)
+			}
+			return errors.Join(found.Members[1].Member.Err, found.Members[1].Err)
+		})
+		silent, one, end := found.Members[0], found.Members[1], server.Certificate().NotAfter
+		if silent.Endpoint != cfg.Endpoints[0] || silent.Member.Err == nil || !silent.Expires.IsZero() {
+			t.Errorf("%s: nothing listens at the first endpoint: %+v", password, silent)
+		}
+		if one.Member.Err != nil || one.Version != "3.5.1" || !one.Leader || one.Err != nil || !one.Expires.Equal(end) || (one.Clock-time.Hour).Abs() > 2*time.Second {
+			t.Errorf("%s: the member is %+v, and its certificate ends at %v", password, one, end)
+		}
+		if !found.Own.Equal(end) || (found.Access == nil) != allowed {
+			t.Errorf("%s: our certificate ends at %v, want %v; %v", password, found.Own, end, found.Access)
+		}
+	}
+	if !slices.Contains(m.asked, "t1") {
+		t.Errorf("the tokens of the requests were %q", m.asked)
+	}
+}
+
+// TLS is with the files of the configuration, and the certificates' ends are told.
+func TestTLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", time.Now().Add(time.Hour).UTC().Format(http.TimeFormat))
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.StartTLS()
+	defer server.Close()
+	leaf, cfg := server.TLS.Certificates[0], configOf(t, server)
 	files, err := tlsConfig(cfg)
 	if err != nil || files.MinVersion != tls.VersionTLS12 || len(files.Certificates) != 1 || !slices.Equal(files.Certificates[0].Certificate[0], leaf.Certificate[0]) {
 		t.Errorf("%+v, %v", files, err)
