@@ -3,9 +3,11 @@ package legacy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -79,11 +81,30 @@ func TestParseEntry(t *testing.T) {
 		{"metadata of several types", entryText(name, id, `"domain_metadata":{"a":1.50,"b":true,"c":null,"d":{"@xmlns":"u","#text":"t"},"tags":"x=1,y"}`), with(func(g *instance.Instance) {
 			g.Metadata = instance.Metadata{Values: map[string]string{"a": "1.50", "b": "true", "d": "t"}, Tags: map[string]string{"x": "1", "y": ""}}
 		}), ""},
+		{"metadata that is an element", entryText(name, id, `"domain_metadata":{"a":{"@xmlns":"u"}}`), &base, "domain_metadata.a: it is not text"},
+		{"an element that is no text", entryText(name, id, `"domain_metadata":{"a":{"#text":7}}`), &base, "domain_metadata.a: it is not text"},
+		{"a name of no host", entryText(`"domain_name":"..."`, id), with(func(g *instance.Instance) {
+			g.Name, g.Hostname = "...", instance.DeriveHostname("...", g.UUID, "vm")
+		}), ""},
+		{"the longest name", entryText(`"domain_name":"`+strings.Repeat("x", instance.MaxName)+`"`, id), with(func(g *instance.Instance) {
+			g.Name = strings.Repeat("x", instance.MaxName)
+			g.Hostname = instance.DeriveHostname(g.Name, g.UUID, "vm")
+		}), ""},
 		{"nested metadata", entryText(name, id, `"domain_metadata":{"a":["x"]}`), &base, "field of entry 0 (domain \"web 1\") skipped: domain_metadata.a: it is not text"},
 		{"metadata not an object", entryText(name, id, `"domain_metadata":"x"`), &base, `domain_metadata: "x" is not an object`},
 		{"bad MAC", entryText(name, id, `"mds_mac":"52:54"`), &base, `mds_mac: "52:54" is not a MAC address`},
 		{"group MAC", entryText(name, id, `"mds_mac":"01:00:5e:00:00:01"`), &base, "mds_mac: "},
 		{"bad IPv6", entryText(name, id, `"mds_ipv6":"10.0.0.1"`), &base, `mds_ipv6: "10.0.0.1"`},
+		{"IPv6 with a zone", entryText(name, id, `"mds_ipv6":"fe80::1%eth0"`), &base, `mds_ipv6: "fe80::1%eth0"`},
+		{"IPv4 as IPv6", entryText(name, id, `"mds_ipv6":"::ffff:10.0.0.1"`), &base, `mds_ipv6: "::ffff:10.0.0.1"`},
+		{"IPv6 of a group", entryText(name, id, `"mds_ipv6":"ff02::1"`), &base, `mds_ipv6: "ff02::1"`},
+		{"IPv6 of none", entryText(name, id, `"mds_ipv6":"::"`), &base, `mds_ipv6: "::"`},
+		{"the first time", entryText(name, id, `"first_seen":0`), with(func(g *instance.Instance) { g.FirstSeen = time.Unix(0, 0).UTC() }), ""},
+		{"the last time", entryText(name, id, `"last_update":253402300799`), with(func(g *instance.Instance) {
+			g.LastUpdate = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+		}), ""},
+		{"a time after that", entryText(name, id, `"last_update":253402300800`), &base, "last_update: 253402300800 is not a time"},
+		{"a long time", entryText(name, id, `"last_update":"`+strings.Repeat("é", 30)+`"`), &base, `last_update: "` + strings.Repeat("é", 19) + "… is not a time"},
 		{"bad time", entryText(name, id, `"first_seen":"now"`), &base, `first_seen: "now"`},
 		{"time before 1970", entryText(name, id, `"first_seen":-1`), &base, "first_seen: -1"},
 		{"time beyond reason", entryText(name, id, `"last_update":1e300`), &base, "last_update: 1e300"},
@@ -96,6 +117,7 @@ func TestParseEntry(t *testing.T) {
 		{"name with a slash", entryText(`"domain_name":"../x"`, id), nil, "domain_name: "},
 		{"not an object", `"text"`, nil, "entry 0 (domain \"\") skipped: it is not an object"},
 		{"null", `null`, nil, "it is not an object"},
+		{"a list", `[]`, nil, `entry 0 (domain "") skipped: it is not an object`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -134,6 +156,7 @@ func TestParseFormats(t *testing.T) {
 		{"entries not a list", `{"entries":{}}`, 0, `"entries" is not a list`},
 		{"a number", `7`, 0, `begins with "7"`},
 		{"cut off", "[\n{\n\"domain_name\":", 0, "line 3: "},
+		{"an object that is cut off", "{\n\"entries\":[\n", 0, "line 2: "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -163,6 +186,38 @@ func TestLastOfDuplicatesWins(t *testing.T) {
 				t.Errorf("skipped %+v, want entry 0 for its %s", s, field)
 			}
 		})
+	}
+}
+
+// Of several duplicates the last one stays, and the others are told in their order.
+func TestDuplicatesAreTold(t *testing.T) {
+	entry := func(name, id string) string { return entryText(`"domain_name":"`+name+`"`, `"domain_uuid":"`+id+`"`) }
+	_, skipped, err := Parse([]byte("[" + entry("a", uuidA) + "," + entry("b", uuidB) + "," + entry("c", uuidA) + "," + entry("b", uuidA) + "]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range skipped {
+		got = append(got, s.String())
+	}
+	want := []string{
+		`entry 0 (domain "a") skipped: domain_uuid: entry 3 has the same; the last one is used`,
+		`entry 1 (domain "b") skipped: domain_name: entry 3 has the same; the last one is used`,
+		`entry 2 (domain "c") skipped: domain_uuid: entry 3 has the same; the last one is used`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestWriteToAFullDisk(t *testing.T) {
+	if err := Write(full{}, Object, nil, Meta{}); !errors.Is(err, syscall.ENOSPC) || !strings.HasPrefix(err.Error(), "write the Python mdserver's database: ") {
+		t.Error(err)
 	}
 }
 
@@ -205,7 +260,7 @@ func TestRoundTrip(t *testing.T) {
 
 func TestWriteFormat(t *testing.T) {
 	guest := instance.Instance{
-		Name: "é🐧", Hostname: "e", UUID: uuid.MustParse(uuidA), MAC: instance.MAC{0x52, 0x54, 0, 0, 0, 1},
+		Name: "é\uffff\U00010000🐧<&>\x7f", Hostname: "e", UUID: uuid.MustParse(uuidA), MAC: instance.MAC{0x52, 0x54, 0, 0, 0, 1},
 		IPv4: netip.MustParseAddr("10.0.0.1"), FirstSeen: time.UnixMicro(1594545538672943), LastUpdate: time.Unix(1594545616, 999),
 		Metadata: instance.Metadata{Values: map[string]string{"userdata_prefix": "x"}},
 	}
@@ -230,7 +285,7 @@ func TestWriteFormat(t *testing.T) {
     "entries": [
         {
             "location": null,
-            "domain_name": "\u00e9\ud83d\udc27",
+            "domain_name": "\u00e9\uffff\ud800\udc00\ud83d\udc27<&>` + "\x7f" + `",
             "domain_uuid": "7e5a544d-d555-4133-a443-8229415be701",
             "domain_metadata": {
                 "userdata_prefix": "x"
