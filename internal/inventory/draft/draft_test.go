@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"errors"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/denied"
 	"mdserver/internal/inventory/storage"
 )
 
@@ -182,6 +184,28 @@ func TestReattachReleases(t *testing.T) {
 		}
 		if _, occupied := d.Occupied(addr); !occupied {
 			t.Errorf("%s: %s counts as free", name, addr)
+		}
+	}
+}
+
+// A guest that makes way for others does not do so for itself: one more interface of it gets
+// no address in a full network.
+func TestMakesNoWayForItself(t *testing.T) {
+	for name, makesWay := range map[string]change{
+		"gone":        func(g *instance.Instance) { g.Presence.State = instance.Gone },
+		"unconfirmed": func(g *instance.Instance) { g.Seen = map[string]time.Time{instance.ByLocal: noon} },
+	} {
+		s := alone(record(1, "web", "10.0.0.2", makesWay))
+		s.Networks[0].Excluded = append(s.Networks[0].Excluded, instance.AddrRange{First: parse("10.0.0.3"), Last: parse("10.0.0.14")})
+		d := s.draft(t)
+		dom := domainOf(record(1, "web", ""))
+		dom.Interfaces = append([]instance.Interface{{MAC: macOf(9), Network: "mds"}}, dom.Interfaces...)
+		reg, err := d.Register(dom)
+		if err != nil || len(reg.Yielded)+len(d.Change.Delete) > 0 || !errors.Is(reg.AddressProblem, denied.ErrNetworkFull) {
+			t.Errorf("%s: %+v, %v; %v are released", name, reg, err, d.Change.Delete)
+		}
+		if had := reg.Instance.ByMAC(macOf(1)); len(had) != 1 || had[0].IPv4 != parse("10.0.0.2") {
+			t.Errorf("%s: its former interface has %+v", name, had)
 		}
 	}
 }

@@ -196,6 +196,24 @@ func TestSharedAddressesInRange(t *testing.T) {
 	}
 }
 
+// While etcd does not answer, a guest does not go on with an address that another one has.
+func TestSharedAddressesCutOff(t *testing.T) {
+	other := record(2, "db", "10.0.0.2", func(g *instance.Instance) { g.IPv6 = parse("fd00::2") })
+	for name, test := range map[string]struct{ record, want instance.Instance }{
+		"IPv4": {record(1, "web", "10.0.0.2", func(g *instance.Instance) { g.IPv6 = parse("fd00::3") }), record(1, "web", "", func(g *instance.Instance) { g.IPv6 = parse("fd00::3") })},
+		"IPv6": {record(1, "web", "10.0.0.3", func(g *instance.Instance) { g.IPv6 = parse("fd00::2") }), record(1, "web", "10.0.0.3")},
+	} {
+		d := hostA(other).spares("store-a", "10.0.0.3", "fd00::3").cutOff(t)
+		o := d.Share(storage.Unshared{Record: test.record}, false)
+		if guest := d.find(t, 1); guest.IPv4 != test.want.IPv4 || guest.IPv6 != test.want.IPv6 || len(o.Changed) != 1 {
+			t.Errorf("%s: it has %s and %s, changed %q", name, guest.IPv4, guest.IPv6, o.Changed)
+		}
+		if holder, _ := d.ByAddr(parse("10.0.0.2")); holder.UUID != other.UUID {
+			t.Errorf("%s: 10.0.0.2 is of %q", name, holder.Name)
+		}
+	}
+}
+
 // The arrival of a guest that left this host is added to its record.
 func TestShareArrival(t *testing.T) {
 	leaving := func(epoch int64, run instance.RunState) instance.Instance {
