@@ -138,7 +138,11 @@ func TestEnd(t *testing.T) {
 			if err := end(s, cancel); err != nil {
 				t.Error(err)
 			}
-			<-s.done
+			select {
+			case <-s.done:
+			default:
+				t.Error("it still follows etcd")
+			}
 			if _, err := cache.Load(t.Context()); err == nil {
 				t.Error("the cache is still open")
 			}

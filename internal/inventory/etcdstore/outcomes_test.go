@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"mdserver/internal/etcd/etcdfake"
 	"mdserver/internal/instance"
 	"mdserver/internal/inventory/storage"
+	"mdserver/internal/inventory/storetest"
 )
 
 func putting(guests ...instance.Instance) []instance.Change {
@@ -157,4 +159,31 @@ func TestConflictOfWriters(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestApplyAgain checks that Apply works a change out again after a conflict.
+func TestApplyAgain(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		inner := s.Client(t.Context())
+		kv := &rivalKV{KV: inner.KV}
+		client := clientv3.NewCtxClient(t.Context())
+		client.KV, client.Watcher = kv, inner.Watcher
+		store, err := Open(t.Context(), Options{Client: client, Prefix: prefix, Cache: storetest.NewMemory(), Log: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		conflicts := 0
+		rival := func() { conflicts++; s.put(store.writer, "another") }
+		kv.first.Store(&rival)
+		if err := store.Apply(t.Context(), putting(planned(1, "web"))); err != nil || conflicts != 1 || s.get(guestKey(uid(1))) == "" {
+			t.Errorf("%v after %d conflicts", err, conflicts)
+		}
+		if table := store.mirror.table(); len(table.Instances) != 1 {
+			t.Errorf("it came back before its change did: %+v", table)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 }

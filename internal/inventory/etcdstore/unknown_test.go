@@ -90,6 +90,25 @@ func TestFutureRecord(t *testing.T) {
 	}
 }
 
+// TestWriter: a record names the host that wrote it last, and none if that is not one of
+// the hosts, whatever else it keeps.
+func TestWriter(t *testing.T) {
+	theirs := strings.Replace(future, "{", `{"by":"theirs",`, 1)
+	for _, by := range []string{"ours", ""} {
+		read, err := decode[instance.Instance]([]byte(theirs), guestShape)
+		if err != nil || read.by != "theirs" {
+			t.Fatalf("written by %q, %v", read.by, err)
+		}
+		text, err := encode(read.record, guestShape, read.unknown, by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := decode[instance.Instance]([]byte(text), guestShape); again.by != by || err != nil {
+			t.Errorf("written by %q, %v; want %q", again.by, err, by)
+		}
+	}
+}
+
 // TestKnown: nothing of what this mdserver writes is unknown to it.
 func TestKnown(t *testing.T) {
 	guest, _ := decodeGuest(t, future)
