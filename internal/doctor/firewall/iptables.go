@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,16 +38,24 @@ func ParseIPTables(family, text string) (Chains, error) {
 	return all, nil
 }
 
-// splitWords splits a line at spaces, but not within quotes.
+// splitWords splits a line at spaces, but not within quotes. A backslash takes from the
+// next character what it means.
 func splitWords(line string) []string {
-	quoted := false
-	words := strings.FieldsFunc(line, func(r rune) bool {
-		if r == '"' {
+	var words []string
+	start, quoted := 0, false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '\\':
+			i++
+		case c == '"':
 			quoted = !quoted
+		case c == ' ' && !quoted:
+			words = append(words, line[start:i])
+			start = i + 1
 		}
-		return r == ' ' && !quoted
-	})
-	return words
+	}
+	words = append(words, line[start:])
+	return slices.DeleteFunc(words, func(w string) bool { return w == "" })
 }
 
 // options that ask something, by their name; the value is their argument.
@@ -70,8 +79,8 @@ var options = map[string]func(value string) func(Packet) Answer{
 	"--ctdir":    func(v string) func(Packet) Answer { return func(Packet) Answer { return answer(v == "ORIGINAL") } },
 }
 
-// silent are options that ask nothing, with how many words follow.
-var silent = map[string]int{"--comment": 1, "--reject-with": 1, "--log-prefix": 1, "--log-level": 1, "--tcp-flags": 2}
+// silent are options that ask nothing. One word follows each.
+var silent = []string{"--comment", "--reject-with", "--log-prefix", "--log-level"}
 
 // plainModules are those whose options are all known.
 var plainModules = map[string]bool{
@@ -80,6 +89,16 @@ var plainModules = map[string]bool{
 
 func isNew(v string) func(Packet) Answer {
 	return func(Packet) Answer { return answer(listed(v, "NEW")) }
+}
+
+// hasFlags compares the flags of a TCP segment: of those in a mask, it has the ones that
+// are set. The first segment of a connection has SYN alone.
+func hasFlags(mask, set string) func(Packet) Answer {
+	first := "NONE"
+	if listed(mask, "SYN") {
+		first = "SYN"
+	}
+	return func(Packet) Answer { return answer(set == first) }
 }
 
 // listed reports whether a list with commas has a word.
@@ -120,15 +139,17 @@ func readRule(line string, words []string) Rule {
 			continue
 		}
 		known := options[word]
-		n, quiet := silent[word]
 		switch {
 		case word == "-j" || word == "-g":
 			rule.Does, rule.Target = target(word, value)
 			i++
-		case quiet:
-			i += n
+		case slices.Contains(silent, word):
+			i++
 		case word == "-m" && plainModules[value]:
 			i++
+		case word == "--tcp-flags" && i+2 < len(words):
+			rule.Asks = append(rule.Asks, signed(hasFlags(value, words[i+2]), negated))
+			i += 2
 		case known != nil:
 			rule.Asks = append(rule.Asks, signed(known(value), negated))
 			i++
