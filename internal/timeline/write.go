@@ -90,14 +90,9 @@ func (l *Log) gather() batch {
 	return b
 }
 
-// again has the next batch take what could not be written.
+// again has the next batch take what could not be written. A guest that was forgotten
+// since then stays so, and one that came back before has its new boots.
 func (l *Log) again(b batch) {
-	for _, id := range b.Removed {
-		s := l.shard(id)
-		s.mu.Lock()
-		s.removed[id] = true
-		s.mu.Unlock()
-	}
 	for id, before := range b.gathered {
 		s := l.shard(id)
 		s.mu.Lock()
@@ -105,6 +100,12 @@ func (l *Log) again(b batch) {
 			g.former = lastBoots(append(before.former, g.former...))
 			g.written = before.revision
 		}
+		s.mu.Unlock()
+	}
+	for _, id := range b.Removed {
+		s := l.shard(id)
+		s.mu.Lock()
+		s.removed[id] = true
 		s.mu.Unlock()
 	}
 }

@@ -161,6 +161,25 @@ func TestArchiveThatFails(t *testing.T) {
 	}
 }
 
+// A guest that was forgotten and came back has its new boots alone, also if the batch with
+// both could not be written at first.
+func TestForgottenGuestThatCameBack(t *testing.T) {
+	archive := newFakeArchive()
+	l := New(archive, slog.New(slog.DiscardHandler))
+	start(0, api.FromLibvirt)(l)
+	l.Run(stopNow())
+	l.Forget(web1)
+	start(60, api.FromLibvirt)(l)
+	start(120, api.FromLibvirt)(l)
+	archive.failure = errors.New("no space left on device")
+	l.Run(stopNow())
+	archive.failure = nil
+	l.Run(stopNow())
+	if got := outline(New(archive, slog.New(slog.DiscardHandler))); got != "started |; started" {
+		t.Errorf("the archive has %q", got)
+	}
+}
+
 // The record is written once a second if something has changed, and at the end.
 func TestWhenItIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
