@@ -26,6 +26,7 @@ type memory struct {
 	altered  bool       // another program changed the table
 	now      uint32     // the generation
 	applies  int
+	takes    time.Duration // of a change
 	compares int
 	noted    []string // the other calls, in order
 	broken   map[string]error
@@ -67,6 +68,7 @@ func (m *memory) kernel() kernel {
 
 func (m *memory) Apply(p plan.Plan) error {
 	m.applies++
+	time.Sleep(m.takes)
 	if err := m.broken["apply"]; err != nil {
 		m.known = false
 		return err
@@ -290,6 +292,24 @@ func TestBridgeThatCannotBeClosed(t *testing.T) {
 		r.pass(2)
 		if n := strings.Count(r.log.String(), "a guest may receive other guests' frames"); n != 1 || r.Trouble("mds") != "" || r.there == nil {
 			t.Errorf("logged %d times, trouble %q", n, r.Trouble("mds"))
+		}
+	})
+}
+
+// TestWakeWhileBusy checks that guests are looked at again if they change while the table
+// is written.
+func TestWakeWhileBusy(t *testing.T) {
+	runInMemory(t, "", func(t *testing.T, r *inMemory) {
+		r.Set([]instance.Network{porttest.Network})
+		r.takes = time.Second
+		r.Wake()
+		time.Sleep(r.takes / 2)
+		synctest.Wait()
+		r.guests = []*instance.Instance{porttest.Guest(1, "vnet1")}
+		r.Wake()
+		r.pass(2)
+		if r.ports() != "eth0 other, vnet1 guest" {
+			t.Errorf("the table has %s", r.ports())
 		}
 	})
 }

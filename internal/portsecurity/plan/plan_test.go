@@ -116,6 +116,16 @@ func TestPlanBelievesThePort(t *testing.T) {
 	}
 }
 
+// While a guest starts anew, the port of its former run may still be there. Neither port
+// is a stranger's.
+func TestPlanOfAPortThatLingers(t *testing.T) {
+	host := hostOf(portLink(4, "vnet1", "br-mds", tapMAC(porttest.MAC(1)), true), portLink(5, "vnet2", "br-mds", tapMAC(porttest.MAC(1)), true))
+	plan := Make([]instance.Network{porttest.Network}, []*instance.Instance{porttest.Guest(1, "vnet2")}, host)
+	if len(plan.Ports) != 2 || plan.Ports[0].Guest != "web1" || plan.Ports[1].Guest != "web1" {
+		t.Errorf("not all ports are those of web1:\n%s", plan)
+	}
+}
+
 func TestLinkLocal(t *testing.T) {
 	if got := LinkLocal(instance.MAC{0x52, 0x54, 0, 0x12, 0x34, 0x56}).String(); got != "fe80::5054:ff:fe12:3456" {
 		t.Error(got)

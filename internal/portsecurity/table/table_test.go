@@ -1,6 +1,8 @@
 package table
 
 import (
+	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"strings"
@@ -78,12 +80,13 @@ func TestIntact(t *testing.T) {
 		"", "delete table bridge mdserver", "flush chain bridge mdserver guest_arp", "flush set bridge mdserver macs",
 		"add element bridge mdserver allowed4 { \"vnet1\" . 10.0.0.0/8 }", "add rule bridge mdserver prerouting accept",
 		"delete element bridge mdserver ports { \"vnet1\" }; add element bridge mdserver ports { \"vnet1\" : goto other }",
+		"add element bridge mdserver syns { \"lo\" }", // as the kernel does for each port that opens connections
 	} {
 		apply(t, table, porttest.Guest(1, "vnet1"))
 		if how != "" {
 			porttest.NFT(t, how)
 		}
-		if intact := table.Intact(); intact != (how == "") {
+		if intact := table.Intact(); intact != (how == "" || strings.Contains(how, setSYNs)) {
 			t.Errorf("after %q it is intact: %v", how, intact)
 		}
 		table.Forget()
@@ -107,6 +110,59 @@ func TestReplaceAndRemove(t *testing.T) {
 		t.Errorf("tables are\n%s", list)
 	}
 	porttest.NFT(t, "delete table bridge others")
+}
+
+// doctor reads the roles of ports from the kernel, as one of the roles or, without a table,
+// of none.
+func TestRoles(t *testing.T) {
+	table := newTestTable(t)
+	if roles, err := Roles(); err != nil || len(roles) > 0 {
+		t.Errorf("without a table: %v, %v", roles, err)
+	}
+	want := map[string]plan.Role{"vnet1": plan.Guest, "tap0": plan.Stranger, "fifteen-letters": plan.Other, "eth0": plan.Uplink}
+	var p plan.Plan
+	for name, role := range want {
+		p.Ports = append(p.Ports, plan.Port{Name: name, Role: role})
+	}
+	if err := table.Apply(p); err != nil {
+		t.Fatal(err)
+	}
+	if roles, err := Roles(); err != nil || !maps.Equal(roles, want) {
+		t.Errorf("%v, %v, want %v", roles, err, want)
+	}
+}
+
+// The kernel's counters are those of the ports that have dropped something.
+func TestDropped(t *testing.T) {
+	table := newTestTable(t)
+	apply(t, table, porttest.Guest(1, "vnet1"), porttest.Guest(2, "vnet2"))
+	for set, packets := range map[string]int{KindARP.set(): 3, KindMAC.set(): 4} {
+		porttest.NFT(t, fmt.Sprintf("delete element bridge mdserver %s { \"vnet2\" }; add element bridge mdserver %s { \"vnet2\" counter packets %d bytes 60 }", set, set, packets))
+	}
+	if all, err := table.Dropped(); err != nil || fmt.Sprint(all) != "map[vnet2:map[arp:3 mac:4]]" {
+		t.Errorf("%v, %v", all, err)
+	}
+}
+
+// The generation tells whether any table was changed.
+func TestGeneration(t *testing.T) {
+	roottest.Need(t, "makes nftables tables")
+	generation := func() uint32 {
+		n, err := Generation()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := generation()
+	if now := generation(); now != before {
+		t.Errorf("without a change it went from %d to %d", before, now)
+	}
+	porttest.NFT(t, "add table ip others")
+	defer porttest.NFT(t, "delete table ip others")
+	if now := generation(); now == before {
+		t.Errorf("after a change it is %d still", now)
+	}
 }
 
 func TestLastOf(t *testing.T) {
