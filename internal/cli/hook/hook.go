@@ -53,8 +53,7 @@ The server listens on a Unix socket: $MDSERVER_SOCKET, or the key socket
 of $MDSERVER_CONFIG or /etc/mdserver/mdserver.conf, or /run/mdserver/mdserver.sock.`,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			h := hook{timeout: hookTimeout, socket: hookSocket, report: logHookError}
-			h.run(cmd.Context(), args, cmd.InOrStdin())
+			newHook().run(cmd.Context(), args, cmd.InOrStdin())
 			return nil
 		},
 	}
@@ -65,6 +64,11 @@ type hook struct {
 	timeout time.Duration
 	socket  func() string // path of the server's Unix socket
 	report  func(error)   // takes what went wrong
+}
+
+// newHook makes the hook of this host.
+func newHook() *hook {
+	return &hook{timeout: hookTimeout, socket: hookSocket, report: logHookError}
 }
 
 // run does what one call of the hook asks for. It returns when the timeout is
@@ -161,19 +165,22 @@ func guard(f func() error) (err error) {
 // logHookError writes to the system log, as far as that takes it at once: a
 // full log socket blocks.
 func logHookError(hookErr error) {
+	attempt(syslogTimeout, func() error {
+		w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, "mdserver-hook")
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		return w.Warning(visible.Limit(hookErr.Error(), output.MaxValue))
+	})
+}
+
+// attempt does what may fail or hang, and waits no longer than a limit for it.
+func attempt(limit time.Duration, do func() error) {
 	done := make(chan error, 1)
-	go func() {
-		done <- guard(func() error {
-			w, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_WARNING, "mdserver-hook")
-			if err != nil {
-				return err
-			}
-			defer w.Close()
-			return w.Warning(visible.Limit(hookErr.Error(), output.MaxValue))
-		})
-	}()
+	go func() { done <- guard(do) }()
 	select {
 	case <-done: // there is no other place to report it
-	case <-time.After(syslogTimeout):
+	case <-time.After(limit):
 	}
 }

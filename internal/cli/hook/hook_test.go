@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mdserver/internal/cli/command"
@@ -216,8 +217,48 @@ func TestHookCommandIsSilentAndSucceeds(t *testing.T) {
 }
 
 func TestHookKeepsToTwoSeconds(t *testing.T) {
-	if spare := 2*time.Second - hookTimeout - syslogTimeout; spare < 200*time.Millisecond {
+	if spare := 2*time.Second - newHook().timeout - syslogTimeout; spare < 200*time.Millisecond {
 		t.Errorf("only %v are left for starting the process", spare)
+	}
+}
+
+// The command itself registers a guest.
+func TestHookCommandPostsTheDomain(t *testing.T) {
+	var got string
+	t.Setenv("MDSERVER_SOCKET", listen(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got = r.URL.Path + " " + string(body)
+	}))
+	cmd := Command()
+	cmd.SetArgs([]string{"web1", "prepare", "begin", "-"})
+	cmd.SetIn(strings.NewReader(domainXML))
+	if err := cmd.Execute(); err != nil || got != "/instance-upload "+domainXML {
+		t.Errorf("the server got %q, %v", got, err)
+	}
+}
+
+// A log that hangs or fails holds nobody up for long.
+func TestAttempt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		do   func() error
+		want time.Duration
+	}{
+		"succeeds": {func() error { return nil }, 0},
+		"fails":    {func() error { return io.EOF }, 0},
+		"panics":   {func() error { panic("a bug") }, 0},
+		"is slow":  {func() error { time.Sleep(time.Second - 1); return nil }, time.Second - 1},
+		"hangs":    {func() error { time.Sleep(time.Hour); return nil }, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				attempt(time.Second, tt.do)
+				if took := time.Since(began); took != tt.want {
+					t.Errorf("it waits for %s, want %s", took, tt.want)
+				}
+				time.Sleep(time.Hour) // what hangs ends
+			})
+		})
 	}
 }
 

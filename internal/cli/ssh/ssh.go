@@ -50,13 +50,14 @@ If a guest has the name of a command below, write "mdserver ssh -- NAME".`,
 			if given {
 				guest.User = user
 			}
-			if len(guest.Addresses) == 0 {
-				return fmt.Errorf("guest %q has no address", guest.Name)
+			arguments, err := sshArguments(cmd, guest, args[1:])
+			if err != nil {
+				return err
 			}
 			if len(guest.Keys) == 0 {
 				output.Printf(cmd.ErrOrStderr(), "mdserver: %s has not reported its host keys; ssh looks for them in its known_hosts files\n", output.Printable(guest.Name))
 			}
-			return execSSH(sshArguments(cmd, guest, args[1:]))
+			return execSSH(arguments)
 		}),
 	}
 	cmd.AddCommand(caCommand())
@@ -72,14 +73,17 @@ func cutUser(text string) (user, ref string, given bool) {
 }
 
 // sshArguments are the arguments of ssh, without its own name.
-func sshArguments(cmd *cobra.Command, guest api.SSHGuest, further []string) []string {
+func sshArguments(cmd *cobra.Command, guest api.SSHGuest, further []string) ([]string, error) {
+	if len(guest.Addresses) == 0 {
+		return nil, fmt.Errorf("guest %q has no address", guest.Name)
+	}
 	var list []string
 	for _, option := range sshOptions(cmd, guest) {
 		if option[0] != "HostName" {
 			list = append(list, "-o", option[0]+"="+option[1])
 		}
 	}
-	return append(append(list, guest.Addresses[0].String()), further...)
+	return append(append(list, guest.Addresses[0].String()), further...), nil
 }
 
 // sshOptions are the options of ssh_config(5) for a guest.

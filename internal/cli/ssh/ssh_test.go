@@ -81,10 +81,15 @@ func TestSSHArguments(t *testing.T) {
 		"other names":   {func(g *api.SSHGuest) { g.Name, g.Hostname = "domain", "Host" }, nil, "-o HostKeyAlias=host -o User=debian " + known + "10.122.0.7"},
 	} {
 		cmd := connected(t)
-		got := strings.Join(sshArguments(cmd, sshGuest(tt.change), tt.further), " ")
-		if got = strings.ReplaceAll(got, knownHostsCommandLine(cmd), "KNOWN"); got != tt.want {
-			t.Errorf("%s: ssh %s, want %s", name, got, tt.want)
+		arguments, err := sshArguments(cmd, sshGuest(tt.change), tt.further)
+		got := strings.ReplaceAll(strings.Join(arguments, " "), knownHostsCommandLine(cmd), "KNOWN")
+		if got != tt.want || err != nil {
+			t.Errorf("%s: ssh %s, %v, want %s", name, got, err, tt.want)
 		}
+	}
+	nowhere := sshGuest(func(g *api.SSHGuest) { g.Addresses = nil })
+	if _, err := sshArguments(connected(t), nowhere, nil); err == nil || err.Error() != `guest "Web1" has no address` {
+		t.Errorf("without an address: %v", err)
 	}
 }
 
