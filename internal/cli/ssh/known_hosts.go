@@ -50,7 +50,7 @@ the connection otherwise. Errors are printed on standard error.
 		if *reason == "" {
 			return printAll(cmd, args)
 		}
-		if err := printHostKeys(cmd, args); err != nil && *reason == reasonHostname {
+		if err := printHostKeys(cmd, args, knownHostsPatience); err != nil && *reason == reasonHostname {
 			output.Error(cmd.ErrOrStderr(), err)
 		}
 		return nil
@@ -90,8 +90,9 @@ func printKeys(w io.Writer, hosts string, keys []api.SSHKey) error {
 }
 
 // printHostKeys prints the keys of the guest that ssh means by a host. There are
-// none for a host that is no guest.
-func printHostKeys(cmd *cobra.Command, args []string) error {
+// none for a host that is no guest. A server that does not answer is waited for no
+// longer than patience.
+func printHostKeys(cmd *cobra.Command, args []string, patience time.Duration) error {
 	if len(args) != 1 {
 		return errors.New("--ssh needs one host: known-hosts --ssh=%I %H")
 	}
@@ -99,7 +100,7 @@ func printHostKeys(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), knownHostsPatience)
+	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
 	defer cancel()
 	found, err := server.SSHHost(ctx, args[0])
 	if err != nil {

@@ -1,13 +1,16 @@
 package ssh
 
 import (
+	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -199,6 +202,32 @@ func TestPrintKnownHostsFails(t *testing.T) {
 	}
 	if err := hostCAView.Text(broken, newHostCA(api.SSHAuthority{SSHKey: key1}, "*")); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("an authority: %v", err)
+	}
+}
+
+// ssh does not wait for a server that accepts nobody.
+func TestPrintHostKeysDoesNotWait(t *testing.T) {
+	dir, err := os.MkdirTemp("", "ssh") // short enough for a socket's path
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	socket := filepath.Join(dir, "sock")
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	cmd := connected(t, "--socket", socket)
+	cmd.SetContext(t.Context())
+	// That it comes back at all is the test: nothing else ends the wait.
+	if err := printHostKeys(cmd, []string{"web1"}, 50*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it ends with %v", err)
+	}
+	for _, args := range [][]string{nil, {"web1", "web2"}} {
+		if err := printHostKeys(cmd, args, time.Minute); err == nil || !strings.Contains(err.Error(), "needs one host") {
+			t.Errorf("%q: %v", args, err)
+		}
 	}
 }
 
