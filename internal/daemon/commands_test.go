@@ -159,15 +159,35 @@ func TestDHCPIsCounted(t *testing.T) {
 	d, guests := newDaemonFor(t, t.TempDir(), "[dnsmasq]\nrun = off\n", bare.domain)
 	d.noteDHCP("mds", guests[0].MAC, "DHCPREQUEST")
 	d.noteDHCP("mds", instance.MAC{2, 9}, "DHCPDISCOVER")
-	w := httptest.NewRecorder()
-	d.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	text := scrape(d)
 	for line, counted := range map[string]bool{
 		`mdserver_dhcp_messages_total{message="DHCPREQUEST",network="mds"} 1`: true,
 		`message="DHCPDISCOVER"`: false,
 	} {
-		if strings.Contains(w.Body.String(), line) != counted {
+		if strings.Contains(text, line) != counted {
 			t.Errorf("%s is there: %v", line, !counted)
 		}
+	}
+}
+
+// scrape returns the metrics of a server.
+func scrape(d *Daemon) string {
+	w := httptest.NewRecorder()
+	d.metrics.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
+
+// TestBootPhasesAreMeasured checks that the phases of guests' boots are among the metrics.
+func TestBootPhasesAreMeasured(t *testing.T) {
+	d, guests := newDaemonFor(t, t.TempDir(), "[dnsmasq]\nrun = off\n", bare.domain)
+	const line = `mdserver_boot_phase_duration_seconds_count{phase="lease"} `
+	if text := scrape(d); !strings.Contains(text, line+"0\n") {
+		t.Errorf("before a boot, the metrics are %s", text)
+	}
+	d.timeline.Start(guests[0].UUID, time.Now(), api.FromHook)
+	d.noteDHCP("mds", guests[0].MAC, "DHCPACK")
+	if text := scrape(d); !strings.Contains(text, line+"1\n") {
+		t.Errorf("after a lease, the metrics are %s", text)
 	}
 }
 

@@ -132,7 +132,7 @@ func New(ctx context.Context, cfg *config.Config, opts Options) (*Daemon, error)
 	d.addresses = bridge.New(d.log)
 	d.ports = portsecurity.New(d.store.HostID, d.guests, d.log.With("part", "port security"))
 	d.networks = networks.New(cfg, d.inventory, d.store.Database, d.noteDHCP, d.log)
-	d.applier = d.newApplier()
+	d.applier = apply.New(d.applied())
 	d.libvirt = d.newLibvirtSync(cfg)
 	d.hosts = hosts.New(hosts.Options{Store: d.store, Inventory: d.inventory, Config: d.config.Load, Contested: d.libvirt.presence.Contested,
 		Changed: d.timeline.Wake, Started: d.started, Log: d.log})
@@ -185,8 +185,9 @@ func (d *Daemon) newReporter(clock *health.Clock) *status.Reporter {
 // status reports the state of the server.
 func (d *Daemon) status() api.Status { return d.reporter.Status() }
 
-func (d *Daemon) newApplier() *apply.Applier {
-	return apply.New(apply.Parts{
+// applied are the parts of the server that depend on the networks.
+func (d *Daemon) applied() apply.Parts {
+	return apply.Parts{
 		Config:    d.config.Load,
 		Networks:  d.networks,
 		Store:     d.store,
@@ -199,7 +200,7 @@ func (d *Daemon) newApplier() *apply.Applier {
 			d.router.Store(d.newRouter(cfg, networks))
 		},
 		Log: d.log,
-	})
+	}
 }
 
 // newRouter makes what answers guests under a configuration with its networks.

@@ -21,10 +21,15 @@ func TestMain(m *testing.M) { os.Exit(roottest.InNamespace(m)) }
 func load(t *testing.T, text string) *config.Config {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "mdserver.conf")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, file, text)
 	return loadFile(t, file)
+}
+
+func writeFile(tb testing.TB, file, text string) {
+	tb.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 func loadFile(tb testing.TB, file string) *config.Config {

@@ -37,7 +37,6 @@ db_file = DIR/db_file.json
 userdata_dir = DIR
 [dnsmasq]
 run = off
-own_address = no
 port_security = no
 `
 	file := filepath.Join(dir, "mdserver.conf")

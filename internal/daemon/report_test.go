@@ -71,3 +71,26 @@ func TestReportAsksCloudInitOnly(t *testing.T) {
 		}
 	}
 }
+
+// TestReleaseForgetsReports checks that a guest that comes again after its release may report
+// at once, however much it reported before.
+func TestReleaseForgetsReports(t *testing.T) {
+	d, guests := newDaemonFor(t, t.TempDir(), "request_rate = 0\n[dnsmasq]\nrun = off\n", domainAt("10.122.0.10"))
+	handler := guestHandler(d)
+	report := func() int {
+		r := httptest.NewRequest(http.MethodPost, "/mdserver/report", strings.NewReader(`{"name": "init-network", "event_type": "start"}`))
+		r.Host, r.RemoteAddr = "169.254.169.254", "10.122.0.10:4711"
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w.Code
+	}
+	for n := 0; report() != http.StatusServiceUnavailable; n++ {
+		if n == 5000 {
+			t.Fatal("a guest may report without end")
+		}
+	}
+	d.forgetReleased([]instance.Event{{Old: &guests[0]}})
+	if code := report(); code != http.StatusNoContent {
+		t.Errorf("the first report after the release: %d", code)
+	}
+}

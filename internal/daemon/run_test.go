@@ -99,7 +99,6 @@ request_rate = 0
 uri = qemu+unix:///system?socket=LIBVIRT
 [dnsmasq]
 run = off
-own_address = no
 `) + strings.Join(sections, "")
 	s.write(s.text)
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
@@ -129,9 +128,7 @@ own_address = no
 
 func (s *runningServer) write(text string) {
 	s.t.Helper()
-	if err := os.WriteFile(s.file, []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	writeFile(s.t, s.file, text)
 }
 
 // begin runs the server until the test ends or end is called, and waits until it serves.
