@@ -226,10 +226,7 @@ func TestStopEndsWaits(t *testing.T) {
 		_, err := c.Progress(t.Context(), query)
 		ended <- err
 	}()
-	s.await("the query", func() bool {
-		dump, err := client.New(s.socket).Debug(t.Context(), "goroutines")
-		return err == nil && bytes.Contains(dump, []byte("boots.(*History).Progress"))
-	})
+	s.await("the query", func() bool { return bytes.Contains(goroutines(s), []byte("boots.(*History).Progress")) })
 	s.end()
 	if err := <-ended; err != nil {
 		t.Errorf("the query ends with %v", err)

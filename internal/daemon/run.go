@@ -155,6 +155,8 @@ func (d *Daemon) serve(ctx context.Context, sockets listen.Sockets) error {
 	}, d.log)
 	backend := d.backend(d.control)
 	backend.Progress = endWith(ctx, backend.Progress)
+	// Who asks for a reload may leave before its end. Half of it would remain undone.
+	backend.Reload = func(context.Context) (api.Reloaded, error) { return d.reload(ctx) }
 	control := httpserver.New(backend.Handler(), admin.WithPeer, d.log)
 	failed := make(chan error, len(sockets.Metadata)+1)
 	var serving sync.WaitGroup

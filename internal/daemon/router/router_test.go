@@ -145,14 +145,15 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// TestUploadRefused checks that the refusal of an upload says how to upload.
+// TestUploadRefused checks that the refusal of an upload says how to upload, and that nothing
+// is taken.
 func TestUploadRefused(t *testing.T) {
 	for from, want := range map[string]string{
 		"socket": "mdserver.upload is socket; send it as root, use `mdserver instance add FILE`",
 		"root":   "mdserver.upload is root, and the request's connection is not known; ",
 	} {
 		s := newServer(t, "upload = "+from+"\n", nil)
-		if w := s.ask(fromHost, "POST", "/instance-upload"); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), want) {
+		if w := s.ask(fromHost, "POST", "/instance-upload"); w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), want) || strings.Contains(w.Body.String(), "uploaded") {
 			t.Errorf("upload %s: %d %q", from, w.Code, w.Body)
 		}
 	}
@@ -299,6 +300,29 @@ func TestRecord(t *testing.T) {
 		}
 		if len(s.rendered) == 0 != (!tt.user && !tt.vendor) {
 			t.Errorf("%s: rendered %q", tt.path, s.rendered)
+		}
+	}
+}
+
+// TestRenderIsCancelled checks that a document is not rendered any longer for a guest that has
+// gone away, and that nothing is recorded of it.
+func TestRenderIsCancelled(t *testing.T) {
+	for _, tt := range []struct{ path, agent string }{
+		{"/latest/user-data", "curl/8"},
+		{"/latest/user-data", "Cloud-Init/25.1.4"},
+		{"/nocloud/user-data", "curl/8"},
+		{"/nocloud/vendor-data", "Cloud-Init/25.1.4"},
+		{"/openstack/latest/vendor_data.json", "Cloud-Init/25.1.4"},
+	} {
+		s := newServer(t, "report = yes\nvendordata_template = DIR/base.yaml\n", map[string]string{"base.yaml": "#cloud-config\n"})
+		gone, leave := context.WithCancel(t.Context())
+		leave()
+		r := httptest.NewRequestWithContext(gone, http.MethodGet, tt.path, nil)
+		r.Host, r.RemoteAddr = "169.254.169.254", fromWeb+":4711"
+		r.Header.Set("User-Agent", tt.agent)
+		s.handler.ServeHTTP(httptest.NewRecorder(), r)
+		if boot := s.boot(); boot.Userdata+boot.Vendordata != "" || len(boot.Entries) > 0 {
+			t.Errorf("%s by %s: the record is %+v", tt.path, tt.agent, boot)
 		}
 	}
 }

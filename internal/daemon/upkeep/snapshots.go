@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -50,6 +51,9 @@ func (u *Upkeep) Snapshot(ctx context.Context, reason backup.Reason) {
 	if err == nil {
 		b.Header.Reason = reason
 		err = backup.Save(cfg.Server.Database, b, cfg.Server.Snapshots)
+	}
+	if err != nil && errors.Is(err, ctx.Err()) {
+		return // the server stops, or who asked for an import has left
 	}
 	if err != nil {
 		u.log.Error("the snapshot of the database failed", "error", err)

@@ -116,6 +116,23 @@ func TestSnapshotFails(t *testing.T) {
 	})
 }
 
+// TestSnapshotIsGivenUp checks that nothing is wrong with the database if the one who wanted a
+// snapshot has left before it, or the server stops.
+func TestSnapshotIsGivenUp(t *testing.T) {
+	h := newHost(t, nil)
+	h.inventory.MustRegister(inventorytest.Domain(1, "web"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h.Snapshot(ctx, backup.BeforeImport)
+	if got := h.snapshots(time.Now()); got != nil {
+		t.Errorf("snapshots at %v", got)
+	}
+	h.mustTell()
+	if log := h.log.String(); strings.Contains(log, "snapshot") {
+		t.Errorf("the log has %s", log)
+	}
+}
+
 // TestSnapshotReason checks that a snapshot says why it was made.
 func TestSnapshotReason(t *testing.T) {
 	h := newHost(t, nil)
