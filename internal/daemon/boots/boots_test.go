@@ -258,3 +258,27 @@ func TestOpenForgetsTheReleased(t *testing.T) {
 		t.Errorf("on record are %v", got)
 	}
 }
+
+// TestUnreadableRecord checks that a list of boots that lacks those of the file comes with an
+// error.
+func TestUnreadableRecord(t *testing.T) {
+	lab, dir := inventorytest.New(t), t.TempDir()
+	web := lab.MustRegister(inventorytest.Domain(1, "web"))
+	h := Open(options(t, lab, dir))
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 2 {
+		h.Record.Reboot(web.Instance.UUID, time.Now())
+		h.Record.Note(web.Instance.UUID, api.BootEntry{Kind: api.EntryStatus, Source: api.FromGuest, Result: api.ResultSuccess})
+		h.Run(ended) // writes what there is
+	}
+	if all, err := h.Of(&web.Instance); err != nil || len(all) != 2 {
+		t.Errorf("there are %d boots, %v", len(all), err)
+	}
+	if err := h.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := h.Of(&web.Instance); err == nil {
+		t.Errorf("there are %d boots and no error", len(all))
+	}
+}

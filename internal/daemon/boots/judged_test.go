@@ -117,18 +117,20 @@ func TestEachBootIsJudged(t *testing.T) {
 // TestIgnoredUserdata checks that a boot is degraded if cloud-init ignored its user-data, each
 // time that the boot is looked at.
 func TestIgnoredUserdata(t *testing.T) {
+	const yaml, noYAML = "#cloud-config\nntp: {}\n", "#cloud-config\nntp: {bad\n"
 	for name, tt := range map[string]struct {
-		text string
-		want api.BootState
+		text, result string
+		want         api.BootState
 	}{
-		"user-data that is YAML":    {"#cloud-config\nntp: {}\n", api.Ready},
-		"user-data that is no YAML": {"#cloud-config\nntp: {bad\n", api.Degraded},
+		"user-data that is YAML":                          {yaml, api.ResultSuccess, api.Ready},
+		"user-data that is no YAML":                       {noYAML, api.ResultSuccess, api.Degraded},
+		"user-data that is no YAML in a boot that failed": {noYAML, api.ResultFail, api.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)
 			h.NoteRegistered(h.web, instance.ByHook)
 			h.given(t, tt.text)
-			h.status(api.ResultSuccess)
+			h.status(tt.result)
 			for range 2 {
 				v, ignored := h.Present(h.web).Verdict, tt.want == api.Degraded
 				if v.State != tt.want || (v.Error != "") != ignored || strings.HasPrefix(v.Reason, "cloud-init ignored the user-data: ") != ignored {

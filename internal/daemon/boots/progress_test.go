@@ -69,6 +69,18 @@ func TestProgressWaits(t *testing.T) {
 	}
 }
 
+// TestProgressFromTheBeginning checks that a first query does not wait, even if nothing has
+// happened yet.
+func TestProgressFromTheBeginning(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, began := newHouse(t), time.Now()
+		h.Progress(t.Context(), api.ProgressQuery{Wait: time.Hour})
+		if took := time.Since(began); took != 0 {
+			t.Errorf("it waited %v", took)
+		}
+	})
+}
+
 // TestProgressAfterRestart checks that the first query gets all entries of a boot, not only
 // those that its verdict depends on.
 func TestProgressAfterRestart(t *testing.T) {

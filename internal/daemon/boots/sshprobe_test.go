@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestAnyBanner: a guest answers at whichever of its addresses its ssh server listens.
@@ -75,7 +76,7 @@ func TestSSHBanner(t *testing.T) {
 // TestSSHBannerEnds checks that a server that says nothing is not waited for after the end.
 func TestSSHBannerEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	at := answering(t, func(net.Conn) { cancel() })
+	at := answering(t, func(net.Conn) { time.AfterFunc(20*time.Millisecond, cancel) }) // it is connected by then
 	if banner, err := sshBanner(ctx, at); err == nil {
 		t.Errorf("it says %q", banner)
 	}
