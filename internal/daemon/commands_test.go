@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/crypto/ssh"
 
 	"mdserver/internal/api"
 	"mdserver/internal/client"
@@ -94,7 +95,7 @@ func TestCommands(t *testing.T) {
 }
 
 // TestSecondRun checks that a server that was stopped leaves all free for the next one, which
-// knows the guests and their boots.
+// knows the guests, their boots and their host keys.
 func TestSecondRun(t *testing.T) {
 	s := newServer(t)
 	s.begin()
@@ -102,6 +103,7 @@ func TestSecondRun(t *testing.T) {
 	if err := client.New(s.socket).Upload(t.Context(), []byte(domainXML(web, "web")), "start"); err != nil {
 		t.Fatal(err)
 	}
+	s.ssh.Keep(web, []ssh.PublicKey{publicKey(t)})
 	s.end()
 	if err := <-s.ended; err != nil {
 		t.Fatal(err)
@@ -124,8 +126,12 @@ func TestSecondRun(t *testing.T) {
 		t.Errorf("the next server ends with %v", err)
 	}
 	third := newDaemon(t, loadFile(t, s.file)) // unless the database is still open
-	if third.inventory.Snapshot().Len() != 1 {
-		t.Error("the guest is gone")
+	guest, ok := third.inventory.Snapshot().ByUUID(web)
+	if !ok {
+		t.Fatal("the guest is gone")
+	}
+	if keys := third.ssh.Describe(guest).Keys; len(keys) != 1 {
+		t.Errorf("its host keys are %+v", keys)
 	}
 }
 

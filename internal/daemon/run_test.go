@@ -81,18 +81,24 @@ func shortDir(t *testing.T) string {
 // begin runs it.
 func newServer(t *testing.T, sections ...string) *runningServer {
 	t.Helper()
-	dir, at := shortDir(t), loopbackPort(t)
+	return newServerAt(t, loopbackPort(t), sections...)
+}
+
+// newServerAt does what newServer does for an address and port where guests are served.
+func newServerAt(t *testing.T, at netip.AddrPort, sections ...string) *runningServer {
+	t.Helper()
+	dir := shortDir(t)
 	s := &runningServer{
 		t: t, file: filepath.Join(dir, "mdserver.conf"), at: at.String(), socket: filepath.Join(dir, "sock"),
 		libvirt: libvirttest.New(t), log: &logtest.Buffer{}, reload: make(chan os.Signal), ended: make(chan error, 1),
 	}
-	s.text = strings.NewReplacer("DIR", dir, "PORT", fmt.Sprint(at.Port()), "LIBVIRT", s.libvirt.Socket).Replace(`[mdserver]
+	s.text = strings.NewReplacer("DIR", dir, "ADDRESS", at.Addr().String(), "PORT", fmt.Sprint(at.Port()), "LIBVIRT", s.libvirt.Socket).Replace(`[mdserver]
 database = DIR/mdserver.db
 identity = DIR/identity.pem
 socket = DIR/sock
 logfile = DIR/log
 userdata_dir = DIR
-listen_address = 127.0.0.1
+listen_address = ADDRESS
 port = PORT
 request_rate = 0
 [libvirt]
@@ -299,11 +305,7 @@ func logFile(s *runningServer) string {
 // checkRelease checks that a guest's record and keys are removed with the guest.
 func checkRelease(t *testing.T, s *runningServer, guest *instance.Instance) {
 	t.Helper()
-	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.ssh.Keep(guest.UUID, []ssh.PublicKey{signer.PublicKey()})
+	s.ssh.Keep(guest.UUID, []ssh.PublicKey{publicKey(t)})
 	s.timeline.Request(guest.UUID, timeline.Request{At: time.Now(), Method: "GET", Path: "/", Status: 200})
 	if len(s.ssh.Describe(guest).Keys) != 1 || len(s.timeline.Requests.Of(guest.UUID).Recent) == 0 {
 		t.Error("the guest has no record before its release")
@@ -318,6 +320,16 @@ func checkRelease(t *testing.T, s *runningServer, guest *instance.Instance) {
 	s.await("the record to be removed with the guest", func() bool { return len(s.timeline.Requests.Of(guest.UUID).Recent) == 0 })
 	s.await("its keys to be removed with it", func() bool { return len(s.ssh.Describe(guest).Keys) == 0 })
 	s.await("the release to wake those who wait", func() bool { return s.timeline.Revision() > revision })
+}
+
+// publicKey returns a host key.
+func publicKey(t *testing.T) ssh.PublicKey {
+	t.Helper()
+	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signer.PublicKey()
 }
 
 // TestReload checks that a reload applies what can change, warns of what cannot, and refuses a
@@ -460,6 +472,37 @@ func TestUpkeepRuns(t *testing.T) {
 	if boots, err := written.Boots(uuid.UUID{15: 1}); err != nil || len(boots) != 1 {
 		t.Errorf("the disk has %+v, %v", boots, err)
 	}
+}
+
+// TestWatchdog checks that a server that works tells so, if systemd's watchdog asks for it.
+func TestWatchdog(t *testing.T) {
+	s := newServer(t)
+	t.Setenv("WATCHDOG_USEC", "200000")
+	s.begin()
+	s.told("WATCHDOG=1")
+}
+
+// TestLibvirtIsLetGo checks that no connection to libvirt remains after the end: neither one
+// of a network that libvirt runs, nor one that was made to find a guest's bridge.
+func TestLibvirtIsLetGo(t *testing.T) {
+	s := newServer(t, "net_name = mds\n", lan)
+	s.libvirt.SetNetwork(libvirttest.Network{Name: "lan", Bridge: "virbr7", Active: true, Persistent: true,
+		XML: `<network><name>lan</name><bridge name='virbr7'/><ip address='198.51.100.1' netmask='255.255.255.0'/></network>`})
+	s.libvirt.SetNetwork(libvirttest.Network{Name: "other", Bridge: "br-mds", Active: true})
+	s.begin()
+	web := uuid.UUID{15: 1}
+	text := strings.NewReplacer(`type="bridge"`, `type="network"`, `bridge="br-mds"`, `network="other"`).Replace(domainXML(web, "web"))
+	if err := client.New(s.socket).Upload(t.Context(), []byte(text), "start"); err != nil {
+		t.Fatal(err)
+	}
+	if guest, ok := s.inventory.Snapshot().ByUUID(web); !ok || guest.Network != "mds" {
+		t.Errorf("the guest is %+v", guest)
+	}
+	s.end()
+	if err := <-s.ended; err != nil {
+		t.Error(err)
+	}
+	s.await("the end of libvirt's connections", func() bool { return s.libvirt.Connections() == 0 })
 }
 
 // TestListenerFails checks that a listener that fails ends the server with an error.
