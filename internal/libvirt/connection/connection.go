@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,6 +74,17 @@ func (e *OpenError) Error() string { return fmt.Sprintf("%s: opening %s: %v", e.
 
 // Unwrap returns the reason.
 func (e *OpenError) Unwrap() error { return e.err }
+
+// IsDenied reports whether libvirt answered that this process may not connect.
+func IsDenied(err error) bool {
+	if _, opening := errors.AsType[*OpenError](err); !opening {
+		return false
+	}
+	answer, answered := errors.AsType[libvirt.Error](err)
+	return answered && slices.Contains(denials, libvirt.ErrorNumber(answer.Code))
+}
+
+var denials = []libvirt.ErrorNumber{libvirt.ErrAuthFailed, libvirt.ErrAuthCancelled, libvirt.ErrAuthUnavailable, libvirt.ErrAccessDenied}
 
 func dial(ctx context.Context, dialer Dialer, socket string, uri libvirt.ConnectURI) (*Conn, error) {
 	raw, err := dialer.DialContext(ctx, "unix", socket)

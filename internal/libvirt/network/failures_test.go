@@ -112,6 +112,40 @@ func TestLooks(t *testing.T) {
 	})
 }
 
+// A service that may not connect tries again every minute: libvirtd logs each time. One
+// that libvirt refuses for another reason tries again every second.
+func TestDenied(t *testing.T) {
+	for name, tt := range map[string]struct {
+		refusal golibvirt.ErrorNumber
+		every   time.Duration
+	}{
+		"polkit has nobody to ask":  {golibvirt.ErrAuthUnavailable, time.Minute},
+		"polkit says no":            {golibvirt.ErrAuthFailed, time.Minute},
+		"a question is cancelled":   {golibvirt.ErrAuthCancelled, time.Minute},
+		"the driver says no":        {golibvirt.ErrAccessDenied, time.Minute},
+		"libvirtd is just starting": {golibvirt.ErrNoConnect, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := newServer(t)
+				server.Refuse(libvirttest.ConnectOpen, tt.refusal)
+				s := serve(t, server, notes{}, machine(2, "web"))
+				synctest.Wait()
+				before := server.Calls(libvirttest.ConnectOpen)
+				time.Sleep(3*tt.every - 1)
+				synctest.Wait()
+				if n := server.Calls(libvirttest.ConnectOpen) - before; n != 2 {
+					t.Errorf("%d connections were tried, want 2", n)
+				}
+				server.Refuse(libvirttest.ConnectOpen, 0)
+				time.Sleep(1)
+				synctest.Wait()
+				s.holds(t, entriesOf("2", "web"))
+			})
+		})
+	}
+}
+
 // A service that could not begin does so by itself.
 func TestLateStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

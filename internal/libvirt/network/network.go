@@ -47,8 +47,10 @@ const (
 	applyTime   = 2 * time.Second
 	startTime   = time.Second
 	hungTime    = 300 * time.Millisecond
-	// retryTime is the pause after a call that failed.
-	retryTime = time.Second
+	// retryTime is the pause after a call that failed, and deniedTime that after a
+	// connection that this process may not make: libvirtd logs each, and asks polkit.
+	retryTime  = time.Second
+	deniedTime = time.Minute
 )
 
 // Notes keep a text by its key where it survives the process. storage.Store
@@ -277,9 +279,17 @@ func (s *Service) run(ctx context.Context) {
 		}
 		if err != nil {
 			s.log.Debug("libvirt's network could not be brought up to date", "error", err)
-			pace.Sleep(ctx, retryTime)
+			pace.Sleep(ctx, pauseAfter(err))
 		}
 	}
+}
+
+// pauseAfter is how long libvirt is left alone after an error.
+func pauseAfter(err error) time.Duration {
+	if connection.IsDenied(err) {
+		return deniedTime
+	}
+	return retryTime
 }
 
 func (s *Service) setGuests(all []instance.Instance) {
