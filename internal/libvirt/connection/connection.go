@@ -115,9 +115,10 @@ func (c *Conn) Do(ctx context.Context, calls func(*libvirt.Libvirt) error) error
 	return err
 }
 
-// abandon closes the connection unless the calls are answered. Where nobody waits any
-// more, it first leaves the daemon partingTime to answer: one that works on a call of a
-// client that goes logs an error, and libvirtd 9.0 crashes if the call adds an event.
+// abandon closes the connection unless the calls are answered. If the context was
+// cancelled and has not run out of time, it first leaves the daemon partingTime to
+// answer: libvirtd logs an error if a client ends the connection during a call, and
+// version 9.0 crashes if the call adds an event.
 func (c *Conn) abandon(ctx context.Context, answered <-chan struct{}) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		select {

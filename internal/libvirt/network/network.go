@@ -284,7 +284,7 @@ func (s *Service) run(ctx context.Context) {
 	}
 }
 
-// pauseAfter is how long libvirt is left alone after an error.
+// pauseAfter is how long libvirt is not asked again after an error.
 func pauseAfter(err error) time.Duration {
 	if connection.IsDenied(err) {
 		return deniedTime
