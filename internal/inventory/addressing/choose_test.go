@@ -162,6 +162,7 @@ func TestGrant(t *testing.T) {
 		"one that rests, unconfirmed":             {"10.0.0.3", true, "", denied.ErrAddressTaken},
 		"a spare one of another host":             {"10.0.0.4", false, "", denied.ErrAddressTaken},
 		"a spare one of this host":                {"10.0.0.5", false, "", nil},
+		"one that does not rest, unconfirmed":     {"10.0.0.5", true, "", nil},
 		"one that is withheld":                    {"10.0.0.6", false, "", denied.ErrAddressTaken},
 		"one that is withheld, which it has":      {"10.0.0.6", false, "10.0.0.6", nil},
 		"one that is withheld, and it has others": {"10.0.0.6", false, "10.0.0.5", denied.ErrAddressTaken},

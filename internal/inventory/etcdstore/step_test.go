@@ -63,6 +63,7 @@ func TestSteps(t *testing.T) {
 		event(t, 13, guestsKey+"junk", "{}"),
 		event(t, 13, restingKey+"junk", nil),
 		event(t, 13, writersKey+"a", nil),
+		event(t, 13, writersKey+"b", "y"),
 	})
 	if len(steps) != 2 || steps[0].revision != 11 || steps[1].revision != 13 {
 		t.Fatalf("%+v", steps)
