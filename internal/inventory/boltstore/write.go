@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"strings"
 
 	"go.etcd.io/bbolt"
 
@@ -115,7 +115,7 @@ func (s *Store) write(fn func(*writer) error) error {
 			return nil
 		})
 	})
-	s.nameFile(err)
+	err = s.named(err)
 	damage := (*panicError)(nil)
 	panicked := errors.As(err, &damage)
 	if err == nil {
@@ -130,14 +130,27 @@ func (s *Store) write(fn func(*writer) error) error {
 	return s.wrap("write", s.decide(next, err))
 }
 
-// nameFile gives the file its present name in an error. It was opened under that of
-// a new file.
-func (s *Store) nameFile(err error) {
-	var failed *fs.PathError
-	if errors.As(err, &failed) && failed.Path == s.file.Name() {
-		failed.Path = s.path
+// named gives the file its present name in an error. It was opened under that of a
+// new file.
+func (s *Store) named(err error) error {
+	if err == nil || s.file.Name() == s.path {
+		return err
 	}
+	return &namedError{err, s.file.Name(), s.path}
 }
+
+// namedError is an error with another name of a file. bbolt has made the text of most
+// of its errors already.
+type namedError struct {
+	error
+	former, present string
+}
+
+func (e *namedError) Error() string {
+	return strings.ReplaceAll(e.error.Error(), e.former, e.present)
+}
+
+func (e *namedError) Unwrap() error { return e.error }
 
 // ready brings the store to a state in which bbolt can write: it trusts its file,
 // and could look for a key for ever in one that was damaged meanwhile.
