@@ -4,6 +4,7 @@ package addressing
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 
@@ -176,7 +177,7 @@ func (c Chooser) allocate(p pool.Pool, claim Claim) (addr netip.Addr, from *inst
 	if addr, ok := c.takeSpare(p, claim); ok {
 		return addr, nil
 	}
-	if addr, from = c.takeFrom(p, claim, (*instance.Instance).Unconfirmed); from != nil {
+	if addr, from = c.takeFrom(p, claim, c.Table.Unconfirmed()); from != nil {
 		return addr, from
 	}
 	for r := range c.Table.Resting() {
@@ -184,19 +185,21 @@ func (c Chooser) allocate(p pool.Pool, claim Claim) (addr netip.Addr, from *inst
 			return r.Addr, nil
 		}
 	}
-	return c.takeFrom(p, claim, func(guest *instance.Instance) bool { return guest.Presence.State == instance.Gone })
+	return c.takeFrom(p, claim, c.Table.Gone())
 }
 
-// takeFrom finds the guest that is of a kind, has been so for the longest time
-// and has an address that the claim may have, and that address.
-func (c Chooser) takeFrom(p pool.Pool, claim Claim, kind func(*instance.Instance) bool) (netip.Addr, *instance.Instance) {
-	from := c.Table.Longest(func(guest *instance.Instance) bool {
-		return kind(guest) && guest.UUID != claim.Guest.UUID && c.usable(p, claim, guest).IsValid()
-	})
-	if from == nil {
-		return netip.Addr{}, nil
+// takeFrom finds the first of these guests that has an address that the claim may have,
+// and that address.
+func (c Chooser) takeFrom(p pool.Pool, claim Claim, guests iter.Seq[*instance.Instance]) (netip.Addr, *instance.Instance) {
+	for guest := range guests {
+		if guest.UUID == claim.Guest.UUID {
+			continue
+		}
+		if addr := c.usable(p, claim, guest); addr.IsValid() {
+			return addr, guest
+		}
 	}
-	return c.usable(p, claim, from), from
+	return netip.Addr{}, nil
 }
 
 // usable is an address of a guest that the claim may have, or the zero Addr.

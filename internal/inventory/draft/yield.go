@@ -2,6 +2,7 @@ package draft
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 
 	"mdserver/internal/instance"
@@ -39,6 +40,14 @@ func (d *Draft) dismiss(other *instance.Instance) bool {
 	return true
 }
 
+// first is the first guest, or nil if there is none.
+func first(guests iter.Seq[*instance.Instance]) *instance.Instance {
+	for guest := range guests {
+		return guest
+	}
+	return nil
+}
+
 func gone(guest *instance.Instance) bool { return guest.Presence.State == instance.Gone }
 
 // makeRoom sees to it that there may be one guest more, if dom is one. The last
@@ -48,7 +57,7 @@ func (d *Draft) makeRoom(dom instance.Domain, current *instance.Instance) error 
 	if current != nil || d.rules.MaxGuests == 0 || number < d.rules.MaxGuests {
 		return nil
 	}
-	if !d.unconfirmed && (d.dismiss(d.Longest((*instance.Instance).Unconfirmed)) || d.dismiss(d.Longest(gone))) {
+	if !d.unconfirmed && (d.dismiss(first(d.Unconfirmed())) || d.dismiss(first(d.Gone()))) {
 		return nil
 	}
 	return &denied.RequestError{Kind: denied.ErrTooManyGuests, Guest: dom.Name, Reason: fmt.Sprintf(

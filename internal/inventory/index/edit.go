@@ -34,16 +34,12 @@ func (e *Edit) ByMAC(mac instance.MAC) []*instance.Instance { return withMAC(e.b
 // Guests gives every guest, by UUID.
 func (e *Edit) Guests() iter.Seq[*instance.Instance] { return values(e.byUUID) }
 
-// Longest is the guest of a kind whose presence changed the longest time ago,
-// or nil.
-func (e *Edit) Longest(kind func(*instance.Instance) bool) (longest *instance.Instance) {
-	for guest := range e.Guests() {
-		if (longest == nil || guest.Presence.Since.Before(longest.Presence.Since)) && kind(guest) {
-			longest = guest
-		}
-	}
-	return longest
-}
+// Gone gives the guests that are gone, those first that are so for the longest time.
+func (e *Edit) Gone() iter.Seq[*instance.Instance] { return values(e.gone) }
+
+// Unconfirmed gives the guests that only users other than root have registered, those
+// first whose presence changed the longest time ago.
+func (e *Edit) Unconfirmed() iter.Seq[*instance.Instance] { return values(e.unconfirmed) }
 
 // Resting gives the addresses in quarantine, the earliest first.
 func (e *Edit) Resting() iter.Seq[*instance.Resting] { return values(e.restSince) }

@@ -27,12 +27,14 @@ type (
 // write copies the few nodes on its path and leaves the older table intact, so
 // it costs little however many guests there are, and readers need no lock.
 type Index struct {
-	byUUID     *guestTree
-	byName     *guestTree
-	byHostname *guestTree // lower case
-	byMAC      *guestTree // by MAC address, then network
-	byAddr     *guestTree // both families
-	byID       *guestTree // instance-id
+	byUUID      *guestTree
+	byName      *guestTree
+	byHostname  *guestTree // lower case
+	byMAC       *guestTree // by MAC address, then network
+	byAddr      *guestTree // both families
+	byID        *guestTree // instance-id
+	gone        *guestTree // guests that are gone, see longestKey
+	unconfirmed *guestTree // and those that are unconfirmed
 
 	resting   *restTree // by address
 	restOwner *restTree // by UUID, then address
@@ -48,6 +50,7 @@ func empty() *Index {
 		byUUID: iradix.New[*instance.Instance](), byName: iradix.New[*instance.Instance](),
 		byHostname: iradix.New[*instance.Instance](), byMAC: iradix.New[*instance.Instance](),
 		byAddr: iradix.New[*instance.Instance](), byID: iradix.New[*instance.Instance](),
+		gone: iradix.New[*instance.Instance](), unconfirmed: iradix.New[*instance.Instance](),
 		resting: iradix.New[*instance.Resting](), restOwner: iradix.New[*instance.Resting](),
 		restSince: iradix.New[*instance.Resting](),
 		spares:    iradix.New[*instance.Spare](),
@@ -57,10 +60,10 @@ func empty() *Index {
 
 // Edit is an Index while it is being changed. It is for one goroutine.
 type Edit struct {
-	byUUID, byName, byHostname, byMAC, byAddr, byID *iradix.Txn[*instance.Instance]
-	resting, restOwner, restSince                   *iradix.Txn[*instance.Resting]
-	spares                                          *iradix.Txn[*instance.Spare]
-	runs                                            *iradix.Txn[netip.Addr]
+	byUUID, byName, byHostname, byMAC, byAddr, byID, gone, unconfirmed *iradix.Txn[*instance.Instance]
+	resting, restOwner, restSince                                      *iradix.Txn[*instance.Resting]
+	spares                                                             *iradix.Txn[*instance.Spare]
+	runs                                                               *iradix.Txn[netip.Addr]
 }
 
 // Edit begins a change of the index, which itself stays as it is.
@@ -68,6 +71,7 @@ func (x *Index) Edit() *Edit {
 	return &Edit{
 		byUUID: x.byUUID.Txn(), byName: x.byName.Txn(), byHostname: x.byHostname.Txn(),
 		byMAC: x.byMAC.Txn(), byAddr: x.byAddr.Txn(), byID: x.byID.Txn(),
+		gone: x.gone.Txn(), unconfirmed: x.unconfirmed.Txn(),
 		resting: x.resting.Txn(), restOwner: x.restOwner.Txn(), restSince: x.restSince.Txn(),
 		spares: x.spares.Txn(), runs: x.runs.Txn(),
 	}
@@ -78,6 +82,7 @@ func (e *Edit) Commit() *Index {
 	return &Index{
 		byUUID: e.byUUID.CommitOnly(), byName: e.byName.CommitOnly(), byHostname: e.byHostname.CommitOnly(),
 		byMAC: e.byMAC.CommitOnly(), byAddr: e.byAddr.CommitOnly(), byID: e.byID.CommitOnly(),
+		gone: e.gone.CommitOnly(), unconfirmed: e.unconfirmed.CommitOnly(),
 		resting: e.resting.CommitOnly(), restOwner: e.restOwner.CommitOnly(), restSince: e.restSince.CommitOnly(),
 		spares: e.spares.CommitOnly(), runs: e.runs.CommitOnly(),
 	}
@@ -97,6 +102,8 @@ func (e *Edit) Replace(old, guest *instance.Instance) {
 	move(e.byName, []byte(old.Name), []byte(guest.Name), guest)
 	move(e.byHostname, hostnameKey(old.Hostname), hostnameKey(guest.Hostname), guest)
 	move(e.byID, []byte(old.ID), []byte(guest.ID), guest)
+	move(e.gone, longestKey(old, isGone), longestKey(guest, isGone), guest)
+	move(e.unconfirmed, longestKey(old, isUnconfirmed), longestKey(guest, isUnconfirmed), guest)
 	e.leave(old)
 	e.enter(guest)
 }
@@ -106,6 +113,8 @@ func (e *Edit) drop(old *instance.Instance) {
 	move(e.byName, []byte(old.Name), nil, nil)
 	move(e.byHostname, hostnameKey(old.Hostname), nil, nil)
 	move(e.byID, []byte(old.ID), nil, nil)
+	move(e.gone, longestKey(old, isGone), nil, nil)
+	move(e.unconfirmed, longestKey(old, isUnconfirmed), nil, nil)
 	e.leave(old)
 }
 
@@ -174,9 +183,28 @@ func ownerKey(owner uuid.UUID, addr netip.Addr) []byte {
 	return append(owner[:], addrKey(addr)...)
 }
 
-// sinceKey orders by time. Flipping the sign bit keeps times before 1970 in
-// order too.
+// sinceKey orders by time.
 func sinceKey(since time.Time, addr netip.Addr) []byte {
-	key := binary.BigEndian.AppendUint64(nil, uint64(since.UnixMicro())^1<<63)
-	return append(key, addrKey(addr)...)
+	return append(timeKey(since), addrKey(addr)...)
+}
+
+func isGone(guest *instance.Instance) bool { return guest.Presence.State == instance.Gone }
+
+func isUnconfirmed(guest *instance.Instance) bool { return guest.Unconfirmed() }
+
+// longestKey orders the guests of a kind by the time when their presence changed, to the
+// nanosecond. Others have no key: they may be many.
+func longestKey(guest *instance.Instance, kind func(*instance.Instance) bool) []byte {
+	if !kind(guest) {
+		return nil
+	}
+	since := guest.Presence.Since
+	key := binary.BigEndian.AppendUint16(timeKey(since), uint16(since.Nanosecond()%1000))
+	return append(key, guest.UUID[:]...)
+}
+
+// timeKey orders by microseconds. Flipping the sign bit keeps times before 1970 in
+// order too.
+func timeKey(at time.Time) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())^1<<63)
 }

@@ -145,25 +145,46 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-// Longest finds the guest that has been in a state for the longest time.
-func TestLongest(t *testing.T) {
-	var table instance.Table
-	for i, since := range []int{3, 1, 2, 0} {
-		g := guest(i+1, string(rune('a'+i)))
-		g.Presence = instance.Presence{State: instance.Gone, Since: begin.Add(time.Duration(since) * time.Hour)}
-		if i == 3 {
-			g.Presence.State = instance.Present
+// The guests that make way for others are in order, after changes, too.
+func TestGoneAndUnconfirmed(t *testing.T) {
+	at := func(n int, name string, state instance.PresenceState, since time.Duration, tellers ...string) *instance.Instance {
+		g := guest(n, name)
+		g.Presence = instance.Presence{State: state, Since: begin.Add(since)}
+		for _, teller := range tellers {
+			if g.Seen == nil {
+				g.Seen = map[string]time.Time{}
+			}
+			g.Seen[teller] = begin
 		}
-		table.Instances = append(table.Instances, g)
+		return &g
 	}
-	e := built(t, table).Edit()
-	gone := func(g *instance.Instance) bool { return g.Presence.State == instance.Gone }
-	if got := names(e.Longest(gone)); got != "b" {
-		t.Errorf("it is %q, want b", got)
+	a, b, c, d := at(1, "a", instance.Gone, 3*time.Hour), at(2, "b", instance.Gone, time.Hour), at(3, "c", instance.Gone, time.Hour+1), at(4, "d", instance.Present, 0)
+	e := built(t, instance.Table{Instances: []instance.Instance{*a, *b, *c, *d}}).Edit()
+	check := func(what, gone, unconfirmed string) {
+		t.Helper()
+		if got, others := names(slices.Collect(e.Gone())...), names(slices.Collect(e.Unconfirmed())...); got != gone || others != unconfirmed {
+			t.Errorf("%s: %q are gone, want %q; %q are unconfirmed, want %q", what, got, gone, others, unconfirmed)
+		}
 	}
-	if got := e.Longest(func(*instance.Instance) bool { return false }); got != nil {
-		t.Errorf("of no kind: %q", got.Name)
-	}
+	check("at first", "b c a", "")
+	back := at(2, "b", instance.Present, 4*time.Hour)
+	e.Replace(b, back)
+	check("the first one is back", "c a", "")
+	e.Replace(c, nil)
+	check("the next one is released", "a", "")
+	away := at(4, "d", instance.Gone, -time.Hour)
+	e.Replace(d, away)
+	check("one is gone, and the clock was set back", "d a", "")
+	e = e.Commit().Edit()
+	early := at(5, "e", "", 0, instance.ByLocal)
+	early.Presence = instance.Presence{}
+	e.Replace(nil, early)
+	check("one comes that users have registered", "d a", "e")
+	e.Replace(early, at(5, "e", "", 0, instance.ByLocal, instance.ByHook))
+	check("the hook confirms it", "d a", "")
+	e.Replace(away, nil)
+	e.Replace(a, nil)
+	check("none makes way", "", "")
 }
 
 // Addresses in quarantine are found by address, by their former guest, the latest first, and
