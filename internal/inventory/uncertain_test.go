@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -40,13 +41,20 @@ func (f *faulty) Apply(ctx context.Context, changes []instance.Change) error {
 }
 
 func (f *faulty) Load(ctx context.Context) (instance.Table, error) {
-	if f.load != nil {
+	switch f.load {
+	case nil:
+	case errPanic:
+		panic(f.load)
+	default:
 		return instance.Table{}, f.load
 	}
 	return f.Memory.Load(ctx)
 }
 
-var errDisk = errors.New("input/output error")
+var (
+	errDisk  = errors.New("input/output error")
+	errPanic = errors.New("a fault") // of a store that panics
+)
 
 // TestFailedWrite: whatever a failed write has left in the store, the table
 // that is served agrees with it before the next change.
@@ -153,7 +161,11 @@ func TestReload(t *testing.T) {
 	if err := l.Reload(t.Context()); !errors.Is(err, errDisk) {
 		t.Errorf("Reload of a store that cannot be read: %v", err)
 	}
-	store.rewritten = func() { store.load = nil }
+	store.load = errPanic
+	if err := l.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "the store panicked: a fault") {
+		t.Errorf("Reload of a store that panics: %v", err)
+	}
+	store.load, store.rewritten = errDisk, func() { store.load = nil }
 	if err := l.Reload(t.Context()); err != nil || l.Snapshot().Len() != 1 {
 		t.Errorf("Reload of a damaged store: %v; %d guests, want 1", err, l.Snapshot().Len())
 	}
