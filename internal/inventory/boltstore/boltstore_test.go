@@ -461,10 +461,12 @@ func TestUpgrade(t *testing.T) {
 		return errors.Join(err, tx.Bucket(instancesBucket).Put(guest.UUID[:], text),
 			meta.Put([]byte(schemaKey), []byte("1")), meta.Put([]byte("imds_key"), []byte("secret")))
 	})
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+	before := readFile(t, path)
+	must(t, os.Mkdir(path+".schema1", 0o700)) // in the place of the copy
+	if _, err := Open(path, quiet); err == nil || !bytes.Equal(readFile(t, path), before) {
+		t.Errorf("without room for a copy: %v", err)
 	}
+	must(t, os.Remove(path+".schema1"))
 	store := open(t, path)
 	defer closeStore(t, store)
 	table, err := store.Load(t.Context())

@@ -3,7 +3,9 @@ package boltstore
 import (
 	"bytes"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
@@ -103,5 +105,24 @@ func TestWithheldContradictory(t *testing.T) {
 	all, err := Withheld(path)
 	if err != nil || len(all) != 2 || all[0].ID != "i-1" || len(all[0].Addrs) != 3 || all[1].Name != "db" {
 		t.Errorf("%v, %v; want both guests", all, err)
+	}
+}
+
+// An unreadable file beside others is told of, and the others count.
+func TestWithheldUnreadable(t *testing.T) {
+	path, web, _ := storeWith(t)
+	store := open(t, path)
+	must(t, store.SetAside(t.Context(), []instance.Instance{web}, []error{ErrDamaged}))
+	closeStore(t, store)
+	for _, other := range []string{".damaged-0.json", ".damaged-9.json"} { // before and after it
+		must(t, os.WriteFile(path+other, []byte("junk"), 0o600))
+		all, err := Withheld(path)
+		if err == nil || !strings.Contains(err.Error(), path+other) || len(all) != 1 || all[0].UUID != web.UUID {
+			t.Errorf("%s: %v, %v", other, all, err)
+		}
+		if err := CompleteAsides(path, "snapshot", []instance.Instance{web}, nil); err == nil || !strings.Contains(err.Error(), path+other) {
+			t.Errorf("%s: completed: %v", other, err)
+		}
+		must(t, os.Remove(path+other))
 	}
 }
