@@ -289,3 +289,32 @@ func TestOpenFails(t *testing.T) {
 		})
 	}
 }
+
+// silent is a watch that etcd does not begin, as without a leader.
+type silent struct{ clientv3.Watcher }
+
+func (silent) Watch(context.Context, string, ...clientv3.OpOption) clientv3.WatchChan {
+	return make(chan clientv3.WatchResponse)
+}
+
+// TestWatchNotBegun checks that etcd is not followed as long as it only answers requests:
+// changes of other hosts may be missing.
+func TestWatchNotBegun(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		inner := s.Client(t.Context())
+		client := clientv3.NewCtxClient(t.Context())
+		client.KV, client.Watcher = inner.KV, silent{}
+		store, err := Open(t.Context(), Options{Client: client, Prefix: prefix, Cache: storetest.NewMemory(), Log: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * checkEvery)
+		synctest.Wait()
+		if store.Link() == nil || store.State().Revision == 0 {
+			t.Errorf("%v at revision %d", store.Link(), store.State().Revision)
+		}
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

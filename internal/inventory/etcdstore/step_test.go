@@ -291,6 +291,12 @@ func TestSparesFollow(t *testing.T) {
 	p.follow(stepOf(map[int]string{2: ""}), "a")
 	p.follow(stepOf(map[int]string{2: "a"}), "a")
 	has("the transaction was made, and it was claimed again", "10.0.0.2 10.0.0.4 10.0.0.5")
+	p.returned[addr(5)] = true
+	whole = newMirror("a")
+	whole.apply(stepOf(map[int]string{2: "a", 4: "a"}))
+	p.follow(&step{whole: whole}, "a")
+	p.follow(stepOf(map[int]string{5: "a"}), "a")
+	has("it was given back when all was read again, and claimed again", "10.0.0.2 10.0.0.4 10.0.0.5")
 }
 
 func TestNotesOfTheCache(t *testing.T) {
