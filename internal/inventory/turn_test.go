@@ -2,6 +2,8 @@ package inventory_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -81,5 +83,50 @@ func TestSharedInOneTurn(t *testing.T) {
 	}
 	if len(store.wakes) != 4 {
 		t.Errorf("%d changes", len(store.wakes))
+	}
+}
+
+// slowStore is a shared store whose first commit takes its time, and counts the changes of
+// each.
+type slowStore struct {
+	*sharedStore
+	begun, end chan struct{}
+	sizes      []int
+}
+
+func (s *slowStore) Commit(ctx context.Context, changes []instance.Change) (int64, error) {
+	if s.sizes = append(s.sizes, len(changes)); len(s.sizes) == 1 {
+		close(s.begun)
+		<-s.end
+	}
+	return s.sharedStore.Commit(ctx, changes)
+}
+
+// Requests that wait are committed together, as many at once as the store takes.
+func TestRounds(t *testing.T) {
+	const waiting = 7
+	store := &slowStore{sharedStore: newSharedStore(), begun: make(chan struct{}), end: make(chan struct{})} // takes three at a time
+	l := labOn(t, store)
+	errs := make(chan error, 1+waiting)
+	register := func(n int) {
+		_, err := l.Register(background(), dom(n, fmt.Sprint("web", n)))
+		errs <- err
+	}
+	go register(0)
+	<-store.begun
+	for n := range waiting {
+		go register(1 + n)
+	}
+	for l.Waiting() < waiting {
+		time.Sleep(time.Millisecond)
+	}
+	close(store.end)
+	for range 1 + waiting {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if want := []int{1, 3, 3, 1}; !slices.Equal(store.sizes, want) || l.Snapshot().Len() != 1+waiting {
+		t.Errorf("%d guests by commits of %d changes, want %d", l.Snapshot().Len(), store.sizes, want)
 	}
 }
