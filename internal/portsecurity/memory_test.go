@@ -307,7 +307,8 @@ func TestWakeWhileBusy(t *testing.T) {
 		synctest.Wait()
 		r.guests = []*instance.Instance{porttest.Guest(1, "vnet1")}
 		r.Wake()
-		r.pass(2)
+		time.Sleep(time.Minute)
+		synctest.Wait()
 		if r.ports() != "eth0 other, vnet1 guest" {
 			t.Errorf("the table has %s", r.ports())
 		}
