@@ -42,6 +42,34 @@ func TestKindOf(t *testing.T) {
 	}
 }
 
+// After a restart, memory has the entries that a verdict or a phase depends on: all that
+// libvirt and the server tell, cloud-init's stages, and of its modules those that have not
+// succeeded.
+func TestEssentials(t *testing.T) {
+	stage := func(name, result string) api.BootEntry {
+		return api.BootEntry{Kind: api.EntryStage, Name: name, Result: result}
+	}
+	kind := func(kind api.EntryKind) api.BootEntry { return api.BootEntry{Kind: kind} }
+	for name, tt := range map[string]struct{ all, want []api.BootEntry }{
+		"nothing":                  {nil, nil},
+		"a start and a stop":       {[]api.BootEntry{kind(api.EntryStarted), kind(api.EntryStopped)}, []api.BootEntry{kind(api.EntryStarted), kind(api.EntryStopped)}},
+		"a crash":                  {[]api.BootEntry{kind(api.EntryCrashed)}, []api.BootEntry{kind(api.EntryCrashed)}},
+		"a failed render":          {[]api.BootEntry{kind(api.EntryRender)}, []api.BootEntry{kind(api.EntryRender)}},
+		"cloud-init's result":      {[]api.BootEntry{kind(api.EntryStatus)}, []api.BootEntry{kind(api.EntryStatus)}},
+		"requests and DHCP":        {[]api.BootEntry{kind(api.EntryRequest), kind(api.EntryDHCP)}, nil},
+		"keys and phone home":      {[]api.BootEntry{kind(api.EntryHostKeys), kind(api.EntryPhoneHome)}, nil},
+		"stages":                   {[]api.BootEntry{stage("init-local", api.ResultSuccess), stage(finalStage, "")}, []api.BootEntry{stage("init-local", api.ResultSuccess), stage(finalStage, "")}},
+		"the first module":         {[]api.BootEntry{stage("a/b", api.ResultSuccess), stage("a/c", api.ResultSuccess)}, []api.BootEntry{stage("a/b", api.ResultSuccess)}},
+		"a module that failed":     {[]api.BootEntry{stage("a", ""), stage("a/b", api.ResultSuccess), stage("a/c", api.ResultFail)}, []api.BootEntry{stage("a", ""), stage("a/c", api.ResultFail)}},
+		"a module that warned":     {[]api.BootEntry{stage("a", ""), stage("a/c", api.ResultWarn)}, []api.BootEntry{stage("a", ""), stage("a/c", api.ResultWarn)}},
+		"a module that still runs": {[]api.BootEntry{stage("a", ""), stage("a/c", "")}, []api.BootEntry{stage("a", ""), stage("a/c", "")}},
+	} {
+		if got := essentials(tt.all); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
 // Entries say in one short line what happened.
 func TestDetails(t *testing.T) {
 	l := newLog()

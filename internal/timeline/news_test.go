@@ -200,3 +200,26 @@ func TestEachPresent(t *testing.T) {
 		t.Errorf("a guest without a boot has %+v", b)
 	}
 }
+
+// The last changes are remembered each, and before that it is not known who has changed.
+func TestRecentNews(t *testing.T) {
+	var n news
+	n.startAt(1)
+	n.next(web1)
+	for range recent - 1 {
+		n.next(uuid.UUID{2})
+	}
+	if guests, known := n.since(1); !known || len(guests) != 2 || !guests[web1] {
+		t.Errorf("after %d changes: %v, known %v", recent, guests, known)
+	}
+	n.next(uuid.UUID{2})
+	if _, known := n.since(1); known {
+		t.Errorf("after %d changes, all are known", recent+1)
+	}
+	if guests, known := n.since(n.now()); !known || len(guests) > 0 {
+		t.Errorf("since now: %v, known %v", guests, known)
+	}
+	if _, known := n.since(0); known {
+		t.Error("what was before the record began is known")
+	}
+}

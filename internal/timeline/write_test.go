@@ -154,6 +154,12 @@ func TestArchiveThatFails(t *testing.T) {
 	if got := outline(l); got != "started |; started |; started |; started" {
 		t.Errorf("while it fails: %s", got)
 	}
+	all, _ := l.Boots(web1)
+	for i, b := range all {
+		if b.Number != i+1 {
+			t.Errorf("while it fails, boot %d comes at place %d", b.Number, i+1)
+		}
+	}
 	archive.failure = nil
 	l.Run(stopNow())
 	if got := outline(New(archive, slog.New(slog.DiscardHandler))); got != "started |; started |; started |; started" {
