@@ -67,11 +67,7 @@ func owner(own, peer netip.AddrPort) (uid uint32, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// The lookup may also find a listener, or a connection that is closing.
-	if socket.state != netlink.TCP_ESTABLISHED || socket.inode == 0 || socket.own != own || socket.peer != peer {
-		return 0, ErrNoSender
-	}
-	return socket.uid, nil
+	return socket.owner(own, peer)
 }
 
 const (
@@ -104,6 +100,15 @@ type answer struct {
 	state      byte
 	own, peer  netip.AddrPort
 	uid, inode uint32
+}
+
+// owner is who has the socket, if it is the one with these addresses. The lookup may also
+// find a listener, or a connection that is closing.
+func (a answer) owner(own, peer netip.AddrPort) (uid uint32, err error) {
+	if a.state != netlink.TCP_ESTABLISHED || a.inode == 0 || a.own != own || a.peer != peer {
+		return 0, ErrNoSender
+	}
+	return a.uid, nil
 }
 
 // readAnswer reads a struct inet_diag_msg. An IPv4 connection of an IPv6 socket

@@ -1,16 +1,22 @@
 package sockdiag
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"mdserver/internal/roottest"
 )
@@ -33,6 +39,16 @@ func beOther(addr, port, act string) error {
 	from, err := strconv.Atoi(port)
 	if err != nil {
 		return err
+	}
+	if act == "unix" {
+		conn, err := net.Dial("unix", addr)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		fmt.Println("done")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return nil
 	}
 	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{Port: from}}).Dial("tcp", addr)
 	if err != nil {
@@ -179,18 +195,139 @@ func TestSenderOfAReusedPort(t *testing.T) {
 	}
 }
 
+// The owner is that of the one socket that was asked for, while it is established.
+func TestOwner(t *testing.T) {
+	own, peer, other := netip.MustParseAddrPort("127.0.0.1:40000"), netip.MustParseAddrPort("127.0.0.1:80"), netip.MustParseAddrPort("127.0.0.1:81")
+	for name, tt := range map[string]struct {
+		socket answer
+		want   error
+	}{
+		"the socket":         {answer{netlink.TCP_ESTABLISHED, own, peer, nobody, 1}, nil},
+		"a listener":         {answer{netlink.TCP_LISTEN, own, peer, nobody, 1}, ErrNoSender},
+		"one that is closed": {answer{netlink.TCP_FIN_WAIT1, own, peer, nobody, 1}, ErrNoSender},
+		"one without a file": {answer{netlink.TCP_ESTABLISHED, own, peer, nobody, 0}, ErrNoSender},
+		"of another address": {answer{netlink.TCP_ESTABLISHED, other, peer, nobody, 1}, ErrNoSender},
+		"to another address": {answer{netlink.TCP_ESTABLISHED, own, other, nobody, 1}, ErrNoSender},
+		"the other end":      {answer{netlink.TCP_ESTABLISHED, peer, own, nobody, 1}, ErrNoSender},
+	} {
+		uid, err := tt.socket.owner(own, peer)
+		if !errors.Is(err, tt.want) || err == nil && uid != nobody {
+			t.Errorf("%s: user %d, %v, want %v", name, uid, err, tt.want)
+		}
+	}
+}
+
+// An IPv4 connection has the same addresses, whichever kind of socket it is of.
+func TestReadAnswer(t *testing.T) {
+	want := answer{1, netip.MustParseAddrPort("127.0.0.1:258"), netip.MustParseAddrPort("127.0.0.2:772"), 7, 9}
+	of := func(family byte, own, peer string) []byte {
+		data := make([]byte, answerSize)
+		data[0], data[1] = family, want.state
+		copy(data[4:], []byte{1, 2, 3, 4}) // the ports
+		copy(data[8:24], netip.MustParseAddr(own).AsSlice())
+		copy(data[24:40], netip.MustParseAddr(peer).AsSlice())
+		binary.NativeEndian.PutUint32(data[64:], want.uid)
+		binary.NativeEndian.PutUint32(data[68:], want.inode)
+		return data
+	}
+	for name, data := range map[string][]byte{
+		"an IPv4 socket":    of(unix.AF_INET, "127.0.0.1", "127.0.0.2"),
+		"an IPv6 socket":    of(unix.AF_INET6, "::ffff:127.0.0.1", "::ffff:127.0.0.2"),
+		"a longer document": append(of(unix.AF_INET, "127.0.0.1", "127.0.0.2"), 1, 2, 3, 4),
+	} {
+		if got, err := readAnswer(data); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", name, got, err, want)
+		}
+	}
+	if _, err := readAnswer(make([]byte, answerSize-1)); err == nil {
+		t.Error("an answer that is cut off is read")
+	}
+}
+
+// The user of a Unix socket's other end is not its group.
+func TestPeerUser(t *testing.T) {
+	roottest.Need(t, "runs processes of other users")
+	l, err := net.Listen("unix", fmt.Sprintf("@mdserver-sockdiag-%d", os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	startPeer(t, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: 1}}, l.Addr().String(), "0", "unix")
+	conn, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if uid, err := PeerUser(conn.(*net.UnixConn)); err != nil || uid != nobody {
+		t.Errorf("user %d, %v", uid, err)
+	}
+}
+
+// Sockets that accept any sender are listed, with the interface that they are bound to.
+// Those of connections are not.
 func TestListening(t *testing.T) {
-	l := listenOn(t, "127.0.0.1:0")
+	udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	connected, err := net.Dial("udp", udp.LocalAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connected.Close()
+	tcp, tcp6 := listenOn(t, "127.0.0.1:0"), listenOn(t, "[::1]:0")
+	client, err := net.Dial("tcp", tcp.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	loopback, err := net.InterfaceByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := listenOnLink(t, loopback.Name)
+
 	all, err := Listening()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range all {
-		if s.Proto == "tcp" && s.Addr.String() == l.Addr().String() && s.Inode != 0 {
-			return
+	for name, tt := range map[string]struct {
+		proto  string
+		addr   net.Addr
+		listed bool
+		link   int
+	}{
+		"a listener":          {"tcp", tcp.Addr(), true, 0},
+		"an IPv6 listener":    {"tcp", tcp6.Addr(), true, 0},
+		"one of an interface": {"tcp", bound.Addr(), true, loopback.Index},
+		"a client":            {"tcp", client.LocalAddr(), false, 0},
+		"a UDP server":        {"udp", udp.LocalAddr(), true, 0},
+		"a UDP client":        {"udp", connected.LocalAddr(), false, 0},
+	} {
+		i := slices.IndexFunc(all, func(s Socket) bool { return s.Proto == tt.proto && s.Addr.String() == tt.addr.String() })
+		if (i >= 0) != tt.listed {
+			t.Errorf("%s, %s, is listed: %v", name, tt.addr, i >= 0)
+		} else if i >= 0 && (all[i].Inode == 0 || all[i].Link != tt.link) {
+			t.Errorf("%s is %+v", name, all[i])
 		}
 	}
-	t.Errorf("%s is not among %v", l.Addr(), all)
+}
+
+// listenOnLink listens on one interface alone.
+func listenOnLink(t *testing.T, link string) net.Listener {
+	t.Helper()
+	var failed error
+	config := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		err := raw.Control(func(fd uintptr) { failed = unix.BindToDevice(int(fd), link) })
+		return errors.Join(err, failed)
+	}}
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return l
 }
 
 func FuzzReadAnswer(f *testing.F) {
