@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -175,6 +176,46 @@ func TestOddState(t *testing.T) {
 }
 
 // An alert sees the first failure of each kind: it begins at zero.
+// A state that cannot be shown, as of two networks of one name, does not hide the others.
+func TestStateThatCannotBeShown(t *testing.T) {
+	from := sources()
+	from.Status = func() api.Status {
+		s := status()
+		s.Networks = append(s.Networks, s.Networks[0])
+		return s
+	}
+	if text := scrape(t, New(from)); !strings.Contains(text, `mdserver_guests{state="running"} 2`) {
+		t.Errorf("the guests are not shown:\n%s", text)
+	}
+}
+
+// Scrapes that hang are few: further ones are refused at once.
+func TestScrapesAreFew(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	from := sources()
+	from.Status = func() api.Status {
+		entered <- struct{}{}
+		<-leave
+		return status()
+	}
+	handler := New(from).Handler()
+	get := func() string {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		return fmt.Sprint(w.Code, " ", w.Body)
+	}
+	var hanging sync.WaitGroup
+	for range maxScrapes {
+		hanging.Go(func() { get() })
+		<-entered
+	}
+	if answer := get(); !strings.HasPrefix(answer, "503 Limit of concurrent requests reached") {
+		t.Errorf("one more scrape is answered by %s", answer)
+	}
+	close(leave)
+	hanging.Wait()
+}
+
 func TestFailuresBeginAtZero(t *testing.T) {
 	text := scrape(t, New(sources()))
 	for _, want := range []string{
