@@ -282,6 +282,32 @@ func TestBridgesAndTurningOff(t *testing.T) {
 	}
 }
 
+// TestTableThatCannotBeRemoved checks that a table which holds guests is removed once that
+// succeeds, and that a server which has made none does not complain.
+func TestTableThatCannotBeRemoved(t *testing.T) {
+	runInMemory(t, "", func(t *testing.T, r *inMemory) {
+		failures := func() int { return strings.Count(r.log.String(), "port security cannot be turned off") }
+		r.broken["remove"] = errors.New("no rights")
+		r.Set(nil)
+		r.pass(2)
+		if got := r.take(); got != "remove" || failures() != 0 {
+			t.Errorf("without a table, the kernel was asked for %q, and %d failures are logged", got, failures())
+		}
+		r.Set([]instance.Network{porttest.Network})
+		r.take()
+		r.Set(nil)
+		r.pass(2)
+		if got := r.take(); got != "remove, remove, remove" || failures() != 1 {
+			t.Errorf("the kernel was asked for %q, and %d failures are logged", got, failures())
+		}
+		delete(r.broken, "remove")
+		r.pass(2)
+		if got := r.take(); got != "remove, learn 3 true" || r.ports() != "no table" {
+			t.Errorf("at last, the kernel was asked for %q, the table has %s", got, r.ports())
+		}
+	})
+}
+
 // TestBridgeThatCannotBeClosed checks that a bridge that cannot be closed is logged once,
 // and that port security is enforced anyway.
 func TestBridgeThatCannotBeClosed(t *testing.T) {

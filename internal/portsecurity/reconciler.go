@@ -140,15 +140,18 @@ func (r *Reconciler) check() {
 
 // bring makes the table what it should be, and says once if it cannot.
 func (r *Reconciler) bring() {
+	failure := "port security is not enforced"
+	if !plan.On(r.networks) {
+		failure = "port security cannot be turned off"
+	}
 	if err := r.try(); r.trouble.New(err) {
-		r.log.Error("port security is not enforced", "error", err)
+		r.log.Error(failure, "error", err)
 	}
 }
 
 func (r *Reconciler) try() error {
 	if !plan.On(r.networks) {
-		r.turnOff()
-		return nil
+		return r.turnOff()
 	}
 	r.off = false
 	host, err := r.kernel.look()
@@ -199,13 +202,17 @@ func (r *Reconciler) openBridges() {
 	clear(r.closed)
 }
 
-// turnOff takes the table away, which an earlier run of the server may have left.
-func (r *Reconciler) turnOff() {
+// turnOff takes the table away, which an earlier run of the server may have left. A
+// server that has made no table may lack the rights to look for one.
+func (r *Reconciler) turnOff() error {
 	if r.off {
-		return
+		return nil
 	}
 	removed, err := r.kernel.remove()
-	if err != nil {
+	switch {
+	case err != nil && r.table != nil: // guests are held to it
+		return err
+	case err != nil:
 		r.log.Debug("port security is off", "error", err)
 	}
 	if removed {
@@ -213,6 +220,7 @@ func (r *Reconciler) turnOff() {
 	}
 	r.openBridges()
 	r.table, r.plan, r.off = nil, plan.Plan{}, true
+	return nil
 }
 
 // tell logs which guests' ports came and went.
