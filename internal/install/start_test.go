@@ -483,6 +483,9 @@ func TestStartDryRun(t *testing.T) {
 	if len(ran) > 0 || !maps.Equal(before, s.files()) {
 		t.Errorf("ran %q", ran)
 	}
+	if len(report.Findings) > 0 { // the configuration is as it was
+		t.Errorf("found are %q", report.Findings)
+	}
 	seen := map[string]bool{}
 	for _, c := range report.Changes {
 		if seen[c.Name] {
