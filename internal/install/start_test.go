@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"mdserver/internal/config"
+	"mdserver/internal/roottest"
 )
 
 const testKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGhlbGxvaGVsbG9oZWxsb2hlbGxvaGVsbG9oZWxsb2hl 100% me@example.net"
@@ -472,6 +474,29 @@ func TestUninstallLeavesNetworkInUse(t *testing.T) {
 	wantAction(t, report, "network default", Kept)
 	if slices.Contains(ran, "virsh --connect qemu:///system net-destroy default") {
 		t.Error("a network in use was stopped")
+	}
+}
+
+// A purge that fails notes what it has undone, and the next one does not undo it again.
+func TestPurgeUndoesOnce(t *testing.T) {
+	roottest.ObeyModes(t)
+	const ports, stop = "virsh --connect qemu:///system net-port-list --uuid default", "virsh --connect qemu:///system net-destroy default"
+	s := newStartable(t)
+	s.start(Start{Network: "default"})
+	s.answers[ports] = "0a1b\n"
+	s.stop(false)
+	s.answers[ports] = "\n"
+	s.write(stateDir+"/mdserver.db", "data")
+	open := s.lock(stateDir)
+	s.ran = nil
+	j := s.job()
+	j.Purge = true
+	if err := j.uninstall(context.Background()); !errors.Is(err, fs.ErrPermission) || !slices.Contains(s.ran, stop) {
+		t.Errorf("purged: %v, ran %q", err, s.ran)
+	}
+	open()
+	if _, ran := s.stop(true); slices.Contains(ran, stop) {
+		t.Errorf("the second purge ran %q", ran)
 	}
 }
 
