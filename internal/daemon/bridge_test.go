@@ -3,9 +3,11 @@ package daemon
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,7 +44,7 @@ func newOnBridge(t *testing.T) *onBridge {
 	gateway, err := netlink.ParseAddr("10.50.0.1/24")
 	s.must(t, err)
 	s.must(t, netlink.AddrAdd(s.bridge, gateway))
-	s.runningServer = newServerAt(t, netip.AddrPortFrom(instance.Metadata4, loopbackPort(t).Port()), "[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\nnet_prefix = 24\ngateway = 10.50.0.1\nrun = off\n")
+	s.runningServer = newServerAt(t, netip.AddrPortFrom(instance.Metadata4, loopbackPort(t).Port()), "[network lan]\ninterface = br-lan\nnet_address = 10.50.0.0\nnet_prefix = 24\ngateway = 10.50.0.1\nrun = off\nport_security = yes\n")
 	s.begin()
 	id := uuid.UUID{15: 7}
 	s.must(t, client.New(s.socket).Upload(t.Context(), []byte(strings.Replace(domainXML(id, "web"), "br-mds", "br-lan", 1)), "start"))
@@ -65,7 +67,8 @@ func (s *onBridge) must(t *testing.T, err error) {
 func (s *onBridge) plug() {
 	s.t.Helper()
 	space := roottest.NewSpace(s.t)
-	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "vnet7", MasterIndex: s.bridge.Index}, PeerName: "eth0", PeerNamespace: netlink.NsFd(space),
+	tap := net.HardwareAddr(slices.Concat([]byte{0xfe}, s.guest.MAC[1:])) // as libvirt makes it
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "vnet7", MasterIndex: s.bridge.Index, HardwareAddr: tap}, PeerName: "eth0", PeerNamespace: netlink.NsFd(space),
 		PeerHardwareAddr: net.HardwareAddr(s.guest.MAC[:])}
 	s.must(s.t, netlink.LinkAdd(veth))
 	s.must(s.t, netlink.LinkSetUp(veth))
@@ -128,12 +131,17 @@ func TestOnBridge(t *testing.T) {
 	if got, want := <-hops, s.config.Load().Server.IMDSHopLimit; got != want {
 		t.Errorf("after a token, the connection has a hop limit of %d, want %d", got, want)
 	}
+	s.await("port security at the guest's port", func() bool { return s.status().Networks[0].PortSecurity.Guests == 1 })
+	checkRate(s)
 	if _, err := s.inventory.Release(t.Context(), "web"); err != nil {
 		t.Fatal(err)
 	}
 	_ = s.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	if n, err := s.reader.ReadByte(); err == nil || strings.Contains(err.Error(), "timeout") {
 		t.Errorf("the connection of a guest that is released has %d, %v", n, err)
+	}
+	if n := s.status().Refused.Closed; n != 1 {
+		t.Errorf("the status counts %d closed connections", n)
 	}
 	s.end()
 	if err := <-s.ended; err != nil {
@@ -142,6 +150,23 @@ func TestOnBridge(t *testing.T) {
 	if s.hasAddress() {
 		t.Error("the address stays on the bridge")
 	}
+}
+
+// checkRate checks that a guest that asks too fast is refused.
+func checkRate(s *onBridge) {
+	s.t.Helper()
+	s.write(strings.Replace(s.text, "request_rate = 0", "request_rate = 1", 1))
+	if _, err := client.New(s.socket).Reload(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	for range 1000 {
+		resp := s.ask("GET", "/nowhere")
+		_, _ = io.Copy(io.Discard, resp.Body)
+		if resp.StatusCode == http.StatusServiceUnavailable {
+			return
+		}
+	}
+	s.t.Error("a guest may ask as fast as it likes")
 }
 
 // hopLimit returns that of a request's connection.

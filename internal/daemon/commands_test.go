@@ -207,6 +207,10 @@ func TestFoundRunning(t *testing.T) {
 	if !s.foundRunning(guest()) {
 		t.Error("the guest was not found running")
 	}
+	since := func(f api.Fact) bool { return f.Value == "running since before the server started" }
+	if facts := s.explain(t.Context(), guest()).Facts; !slices.ContainsFunc(facts, since) {
+		t.Errorf("the explanation does not tell it: %+v", facts)
+	}
 	if err := client.New(s.socket).Upload(t.Context(), []byte(domainXML(web, "web")), "start"); err != nil {
 		t.Fatal(err)
 	}

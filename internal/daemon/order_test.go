@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"mdserver/internal/config"
 	"mdserver/internal/daemon/apply"
 	"mdserver/internal/instance"
+	"mdserver/internal/inventory/backup"
+	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/libvirt/libvirttest"
 	"mdserver/internal/networks"
 )
@@ -149,7 +153,7 @@ func TestReloadWarnsOfNetworks(t *testing.T) {
 				t.Fatal(err)
 			}
 			tt.begin(t, s)
-			s.write(lan+"prefix = vm-\n")
+			s.write(lan + "prefix = vm-\n")
 			done, err := s.reload(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -186,5 +190,38 @@ func TestStartTakesOver(t *testing.T) {
 	d, _ := newDaemonFor(t, dir, "[dnsmasq]\nrun = off\n")
 	if guest, ok := d.inventory.Snapshot().ByName("web"); !ok || guest.IPv4.String() != "10.122.0.2" {
 		t.Errorf("the guest is %+v", guest)
+	}
+}
+
+// TestStartKnowsWhatIsWithheld checks that a server withholds the addresses of guests whose
+// records were set aside, also if only the last snapshot tells them.
+func TestStartKnowsWhatIsWithheld(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mdserver.conf")
+	writeFile(t, file, strings.ReplaceAll("[mdserver]\ndb_file = DIR/none.json\nuserdata_dir = DIR\n[dnsmasq]\nrun = off\n", "DIR", dir))
+	cfg := loadFile(t, file)
+	first, end := openDaemon(t, cfg, io.Discard)
+	var lost instance.Instance
+	for n, name := range []string{"web", "db"} {
+		result, err := first.inventory.Register(t.Context(), guestDomain(byte(n+1), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lost = result.Instance
+	}
+	first.upkeep.Snapshot(t.Context(), backup.Daily)
+	if _, err := first.inventory.Release(t.Context(), "db"); err != nil {
+		t.Fatal(err)
+	}
+	end()
+	aside, err := json.Marshal(boltstore.Aside{Database: cfg.Server.Database, Findings: []boltstore.Finding{{Reason: "a page is lost"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, cfg.Server.Database+".damaged-20260101T000000.000000Z.json", string(aside))
+	second := newDaemon(t, cfg)
+	withheld := second.inventory.Withheld()
+	if len(withheld) != 1 || withheld[0].UUID != lost.UUID || !slices.Contains(withheld[0].Addrs, lost.IPv4) {
+		t.Errorf("withheld are %+v, want %s", withheld, lost.IPv4)
 	}
 }

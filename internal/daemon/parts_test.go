@@ -222,6 +222,10 @@ func TestServeFails(t *testing.T) {
 			_ = os.WriteFile(filepath.Join(dir, "mdserver.db"), []byte(strings.Repeat("no database", 1000)), 0o600)
 			return text
 		}, func(err error) bool { return errors.Is(err, store.ErrDatabase) }, true, true},
+		{"guests that cannot be taken over", func(dir, text string) string {
+			_ = os.WriteFile(filepath.Join(dir, "db_file.json"), []byte("{broken"), 0o600)
+			return strings.Replace(text, "[libvirt]", "db_file = "+dir+"/db_file.json\n[libvirt]", 1)
+		}, func(err error) bool { return err != nil && strings.Contains(err.Error(), "cannot be imported") }, true, false},
 		{"keys that cannot be made", func(dir, text string) string {
 			return strings.Replace(text, dir+"/identity", "/proc/identity", 1)
 		}, func(err error) bool { return err != nil && strings.HasPrefix(err.Error(), "identity authority: ") }, true, false},
@@ -244,8 +248,8 @@ func TestServeFails(t *testing.T) {
 			if strings.Contains(log.String(), "mdserver ends") != tt.logged {
 				t.Errorf("the log has %s", log)
 			}
-			if tt.name != "keys that cannot be made" {
-				return
+			if !strings.Contains(log.String(), "created the inventory") {
+				return // there is no database that could be open
 			}
 			database, err := boltstore.Open(filepath.Join(dir, "mdserver.db"), slog.New(slog.DiscardHandler))
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -125,6 +126,89 @@ func TestFollow(t *testing.T) {
 	if s.follow(c, http.StateNew); !c.stopping {
 		t.Error("a connection that comes during a stop is not bounded")
 	}
+}
+
+// deadlines is a connection that notes the last deadline of reads.
+type deadlines struct {
+	net.Conn
+	read time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.read = t
+	return nil
+}
+
+// TestReadIsNotBoundedAfterBody checks that at a stop the time for the rest of a body is
+// bounded, and that for the answer to it is not.
+func TestReadIsNotBoundedAfterBody(t *testing.T) {
+	under := &deadlines{}
+	c := &clientConn{Conn: under}
+	body := c.ask(io.NopCloser(strings.NewReader("body")))
+	if c.stop(); under.read.IsZero() {
+		t.Error("the rest of a body has no bound")
+	}
+	if _, err := io.ReadAll(body); err != nil {
+		t.Fatal(err)
+	}
+	if !under.read.IsZero() {
+		t.Errorf("after the body, reads are bounded by %v", under.read)
+	}
+}
+
+// oneConn is a listener with one connection.
+type oneConn struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l oneConn) Accept() (net.Conn, error) {
+	select {
+	case conn := <-l.conns:
+		return conn, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l oneConn) Close() error {
+	close(l.closed)
+	return nil
+}
+
+func (l oneConn) Addr() net.Addr { return &net.UnixAddr{} }
+
+// TestStopCutsRequests checks that a request that goes on for too long at a stop is cut off.
+func TestStopCutsRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan struct{})
+		s := New(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+			close(ended)
+		}), asIs, quiet)
+		l := oneConn{make(chan net.Conn, 1), make(chan struct{})}
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(l) }()
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		l.conns <- ours
+		if _, err := io.WriteString(theirs, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		began := time.Now()
+		s.stop()
+		if took := time.Since(began); took != stopTime {
+			t.Errorf("the stop took %v", took)
+		}
+		synctest.Wait()
+		select {
+		case <-ended:
+		default:
+			t.Error("the request goes on after the stop")
+		}
+		<-served
+	})
 }
 
 // TestStopAll checks that servers stop at the same time, since a request to one may wait for

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mdserver/internal/config"
+	"mdserver/internal/fdtest"
 )
 
 // shortDir is a directory for a socket, whose path has a limit: unix(7).
@@ -151,5 +152,18 @@ func TestStatusLine(t *testing.T) {
 	}
 	if n.period != 0 {
 		t.Errorf("without a watchdog it is fed each %s", n.period)
+	}
+}
+
+// TestSelfCheckLeavesNothing checks that no self-check leaves a connection to the server open,
+// which does one every few seconds for as long as it runs.
+func TestSelfCheckLeavesNothing(t *testing.T) {
+	systemd(t, 20*time.Second)
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	dog, log := dogOf(t, server.Listener.Addr().(*net.TCPAddr).Port, 0)
+	fdtest.NoneLeft(t, func() { dog.watch(t.Context()) })
+	if log.Len() > 0 {
+		t.Errorf("the log has %s", log)
 	}
 }
