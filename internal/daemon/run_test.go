@@ -482,6 +482,19 @@ func TestWatchdog(t *testing.T) {
 	s.told("WATCHDOG=1")
 }
 
+// TestLibvirtsEventsAreNoted checks that what libvirt reports of a guest is on the record of
+// its boots.
+func TestLibvirtsEventsAreNoted(t *testing.T) {
+	s := newServer(t)
+	web := uuid.UUID{15: 1}
+	s.beginWithGuest(web)
+	s.libvirt.Lifecycle(web, golibvirt.DomainEventStarted, 0)
+	s.await("the start on record", func() bool {
+		boot, known := s.timeline.Present(web)
+		return known && boot.Entries[0].Kind == api.EntryStarted && boot.Entries[0].Source == api.FromLibvirt
+	})
+}
+
 // TestLibvirtIsLetGo checks that no connection to libvirt remains after the end: neither one
 // of a network that libvirt runs, nor one that was made to find a guest's bridge.
 func TestLibvirtIsLetGo(t *testing.T) {

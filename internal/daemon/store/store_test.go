@@ -31,7 +31,7 @@ func TestOpen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Inventory == nil || s.Etcd != nil || s.Shared != nil || s.Fleet != nil || s.HostID != "" || s.Drained() {
+	if s.Inventory == nil || s.Etcd != nil || s.Shared != nil || s.Fleet != nil || s.HostID != "" || s.Drained() || s.SharedNotes() != nil {
 		t.Errorf("a host of its own has %+v", s)
 	}
 	if err := s.Database.SetNote(t.Context(), "note", "kept"); err != nil {
