@@ -17,6 +17,7 @@ import (
 	"mdserver/internal/inventory/backup"
 	"mdserver/internal/inventory/boltstore"
 	"mdserver/internal/libvirt/libvirttest"
+	"mdserver/internal/logtest"
 	"mdserver/internal/networks"
 )
 
@@ -178,6 +179,23 @@ func TestStartWithoutLibvirt(t *testing.T) {
 	}
 	if got, want := s.served(), "mds 10.122.0.0/16, lan invalid Prefix"; got != want {
 		t.Errorf("guests are served on %s, want %s", got, want)
+	}
+}
+
+// TestStartWithoutDnsmasq checks that guests are served, although DHCP and DNS are not ready.
+func TestStartWithoutDnsmasq(t *testing.T) {
+	log := &logtest.Buffer{}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mdserver.conf")
+	writeFile(t, file, "[mdserver]\ndb_file = "+dir+"/none.json\nuserdata_dir = "+dir+"\n[dnsmasq]\nport_security = no\nbase_dir = /proc/none\n")
+	d, end := openDaemon(t, loadFile(t, file), log)
+	if err := d.startNetworks(t.Context()); err != nil {
+		t.Errorf("the start ends with %v", err)
+	}
+	d.closeNetworks()
+	end() // writes the lines that wait
+	if !strings.Contains(log.String(), "DHCP and DNS are not ready yet") {
+		t.Errorf("the log has %s", log)
 	}
 }
 
