@@ -63,7 +63,7 @@ func New(cfg *config.Config, networks []instance.Network, parts Parts) *Router {
 	tree := ec2.New(cfg.Service.EC2Versions, site, served, parts.Identity)
 	gate := imds.New(imdsSettings(cfg), parts.TokenKey, parts.Tokens, parts.Log)
 	root := gate.EC2(tree)
-	return &Router{servedHosts(cfg).Only(frontends{
+	return &Router{httpcommon.Terse(servedHosts(cfg).Only(frontends{
 		root: root,
 		byName: map[string]http.Handler{
 			"instance-upload": upload(localOnly(uploads{cfg.Server.Upload, parts.Upload}), root),
@@ -73,7 +73,7 @@ func New(cfg *config.Config, networks []instance.Network, parts Parts) *Router {
 			"nocloud":         gate.Frontend("nocloud", nocloud.New(site, served)),
 			report.Name:       parts.Reports, // without a token: cloud-init's webhook has none
 		},
-	}), renderer, networks}
+	})), renderer, networks}
 }
 
 // probe answers the server's own request, after it has read the inventory as each
