@@ -49,7 +49,7 @@ func (c Client) Replayed() bool { return c.Test == "" }
 
 // All are the clients in the order of the documentation.
 func All() []Client {
-	return slices.Concat(cloudInit, coreOS, amazon, cloudbase, nixOS, alpine, talos, systemd, agents, others)
+	return slices.Concat(cloudInit, coreOS, amazon, cloudbase, nixOS, alpine, talos, systemd, setups, agents, sdks, others)
 }
 
 // Guest is what a client is to find out of itself.
