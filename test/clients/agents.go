@@ -29,6 +29,14 @@ var agents = []Client{
 		Reads: "the region, out of the zone; credentials, of which there are none",
 	},
 	{
+		Name: "boto", Version: "2.49.0 (Debian 12)", As: "AWS", Package: "python3-boto", Image: "clients", Test: "TestBoto", Tokens: Never,
+		Reads: "the whole of `meta-data/` and of the identity document's directory, user-data",
+	},
+	{
+		Name: "Prometheus, with `ec2_sd_configs`", Version: "2.42.0 (Debian 12)", As: "AWS", Package: "prometheus", Test: "TestPrometheusInEC2", Tokens: IfAny,
+		Reads: "the region, out of the identity document",
+	},
+	{
 		Name: "Ansible's amazon.aws.ec2_metadata_facts", Version: "7.7.0 (Debian 12)", As: "AWS", Package: "ansible", Image: "clients", Test: "TestAnsible",
 		Tokens: IfAny, Reads: "the whole of `meta-data/` and `dynamic/`, user-data, the first public key, tags",
 	},

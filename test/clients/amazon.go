@@ -12,6 +12,10 @@ var amazon = []Client{
 		Reads: "instance-id, user-data",
 	},
 	{
+		Name: "Amazon's client for Ruby, aws-sdk-core", Version: "3.168.1 (Debian 12)", As: "AWS", Package: "ruby-aws-sdk-core", Image: "clients", Test: "TestRuby",
+		Tokens: Always, Reads: "instance-id, tags",
+	},
+	{
 		Name: "ec2-metadata, of amazon-ec2-utils", Version: "2.0.1 (Debian 12)", As: "AWS", Package: "amazon-ec2-utils", Test: "TestAmazonsEC2Metadata", Tokens: Always,
 		Reads: "all that it has an option for; prints it",
 	},

@@ -103,6 +103,72 @@ print("credentials", botocore.utils.InstanceMetadataFetcher(timeout=5).retrieve_
 	})
 }
 
+// boto, which boto3 has replaced, shows no tokens and asks for the documents
+// with slashes around them.
+func TestBoto(t *testing.T) {
+	t.Parallel()
+	web2, out := agent(t, "optional", nil, "python3", "-c", `
+import boto.utils, json
+print(json.dumps({
+	"metadata": json.loads(json.dumps(boto.utils.get_instance_metadata(), default=lambda lazy: dict(lazy.items()))),
+	"document": boto.utils.get_instance_identity()["document"],
+	"userdata": boto.utils.get_instance_userdata(),
+}))`)
+	var got struct {
+		Metadata struct {
+			InstanceID string            `json:"instance-id"`
+			Keys       map[string]string `json:"public-keys"`
+			Tags       struct{ Instance map[string]string }
+		}
+		Document struct{ Region, PrivateIP string }
+		Userdata string
+	}
+	decode(t, out, &got)
+	equal(t, "instance-id", got.Metadata.InstanceID, web2.InstanceID)
+	equal(t, "the keys", fmt.Sprint(got.Metadata.Keys), fmt.Sprint(map[string]string{"alice": lab.KeyAlice, "bob": lab.KeyBob}))
+	equal(t, "the tags", fmt.Sprint(got.Metadata.Tags.Instance), "map[bare: env:prod team:web]")
+	equal(t, "the region", got.Document.Region, "lab-host")
+	equal(t, "the address", got.Document.PrivateIP, web2.IPv4.String())
+	contains(t, "the user-data", got.Userdata, "web server web2")
+}
+
+// Amazon's client for Ruby needs to be told that a value is absent.
+func TestRuby(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"optional", "required"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			web2, out := agent(t, mode, nil, "ruby", "-e", `
+				require "aws-sdk-core"
+				server = Aws::EC2Metadata.new(retries: 0)
+				puts server.get("/latest/meta-data/instance-id/"), server.get("/latest/meta-data/tags/instance/env")
+				begin
+					server.get("/latest/meta-data/public-ipv4")
+				rescue Aws::EC2Metadata::MetadataNotFoundError
+					puts "absent"
+				end`)
+			equal(t, "what it finds", out, web2.InstanceID+"\nprod\nabsent\n")
+		})
+	}
+}
+
+// Prometheus does not accept a configuration that finds targets in EC2 and names
+// no region, unless it learns the region from the metadata.
+func TestPrometheusInEC2(t *testing.T) {
+	tokenModes(t, func(t *testing.T, mode string) {
+		l := newLab(t)
+		s := startServer(t, l, l.Config().Set("mdserver", "imds", mode))
+		file, err := l.WriteFile("prometheus.yml", "scrape_configs: [{job_name: ec2, ec2_sd_configs: [{}]}]\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, err := place(t, l, register(t, s, "web1")).Output(suite.ctx, "promtool", "check", "config", file); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		contains(t, "what web1 has asked for", command(t, s, "explain", "web1"), "GET /latest/dynamic/instance-identity/document 200")
+	})
+}
+
 // ec2_metadata_facts of Ansible's collection amazon.aws reads the whole tree.
 func TestAnsible(t *testing.T) {
 	tokenModes(t, func(t *testing.T, mode string) {
