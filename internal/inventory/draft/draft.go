@@ -88,6 +88,8 @@ func (d *Draft) store(old, guest *instance.Instance) {
 // remove deletes a guest; its addresses begin to rest.
 func (d *Draft) remove(old *instance.Instance) {
 	d.Replace(old, nil)
+	// What was put before would come after the removal in the store.
+	d.Change.Put = slices.DeleteFunc(d.Change.Put, func(guest instance.Instance) bool { return guest.UUID == old.UUID })
 	d.Change.Delete = append(d.Change.Delete, old.UUID)
 	d.Events = append(d.Events, instance.Event{Old: old})
 	d.retire(old)
