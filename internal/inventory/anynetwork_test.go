@@ -66,7 +66,8 @@ func anyDomain(n int, random *rand.Rand) instance.Domain {
 	return d
 }
 
-// anyOptions are those of a network with four to six addresses.
+// anyOptions are those of a network with four addresses, on one of several hosts or on the
+// only one.
 func anyOptions(o inventory.Options, random *rand.Rand) inventory.Options {
 	free := 2 + random.IntN(3)
 	o.Networks = []instance.Network{{Name: "mds", IPv4: netip.MustParsePrefix("10.0.0.0/29"),
@@ -76,6 +77,10 @@ func anyOptions(o inventory.Options, random *rand.Rand) inventory.Options {
 	}
 	o.Quarantine = time.Duration(random.IntN(2)) * time.Hour
 	o.MaxGuests = 7 * random.IntN(2)
+	if host := random.IntN(3); host > 0 { // the same inventory, as another host sees it
+		o.HostID = string(rune('a' + host))
+		o.HostName, o.Networks[0].PerHost = o.HostID, random.IntN(2) == 0
+	}
 	return o
 }
 

@@ -1,6 +1,7 @@
 package draft
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,25 @@ func TestReleaseGoneAmongHosts(t *testing.T) {
 // domainOf is the domain of a guest, as libvirt has it.
 func domainOf(guest instance.Instance) instance.Domain {
 	return instance.Domain{Name: guest.Name, UUID: guest.UUID, Interfaces: guest.Interfaces, Metadata: guest.Metadata}
+}
+
+// A guest of another host that is gone, and makes way for a domain of its name, leaves it
+// the name.
+func TestNamesakeMakesWay(t *testing.T) {
+	there := record(2, "web", "10.0.0.2", on("b", 1), func(g *instance.Instance) { g.Presence.State = instance.Gone })
+	for name, change := range map[string]func(dom *instance.Domain, s *scene){
+		"its MAC address":        func(dom *instance.Domain, _ *scene) { dom.Interfaces[0].MAC = there.MAC },
+		"its address":            func(dom *instance.Domain, _ *scene) { dom.Metadata.Values = map[string]string{"ipv4": "10.0.0.2"} },
+		"the last address":       func(_ *instance.Domain, s *scene) { s.Networks[0].IPv4 = netip.MustParsePrefix("10.0.0.0/30") },
+		"the last guest's place": func(_ *instance.Domain, s *scene) { s.MaxGuests = 1 },
+	} {
+		s, dom := hostA(there), domainOf(record(1, "web", ""))
+		change(&dom, &s)
+		reg, err := s.draft(t).Observe(dom, true)
+		if err != nil || reg.Instance.Name != "web" || reg.Instance.Wanted.Name != "" || len(reg.Yielded) != 1 {
+			t.Errorf("%s: %+v, %v", name, reg, err)
+		}
+	}
 }
 
 // A domain whose name another host's guest has gets another name, and keeps it.

@@ -125,9 +125,9 @@ func (d *Draft) assignNames(guest *instance.Instance, dom instance.Domain, place
 	if current != nil && current.Hostname == guest.Hostname {
 		guest.Wanted.Hostname = current.Wanted.Hostname
 	}
-	if namesake {
+	if holder, there := d.ByName(dom.Name); namesake && there { // it may have made way since
 		guest.Wanted.Name = dom.Name
-		guest.Name, problem, err = d.nameOfNamesake(dom)
+		guest.Name, problem, err = d.nameOfNamesake(dom, holder)
 	}
 	return problem, err
 }
@@ -276,12 +276,11 @@ func (d *Draft) instanceID(id uuid.UUID, current *instance.Instance) string {
 }
 
 // nameOfNamesake is the name of a guest whose domain has the same name as a domain on
-// another host: that one keeps it.
-func (d *Draft) nameOfNamesake(dom instance.Domain) (name, problem string, err error) {
+// another host: that one, the holder, keeps it.
+func (d *Draft) nameOfNamesake(dom instance.Domain, holder *instance.Instance) (name, problem string, err error) {
 	name = dom.UUID.String()
 	if other, ok := d.ByName(name); ok && other.UUID != dom.UUID {
 		return "", "", &denied.ConflictError{Kind: denied.ErrNameTaken, Value: name, Guest: dom.Name, Holder: other.Name, Hint: "rename one of them"}
 	}
-	holder, _ := d.ByName(dom.Name)
 	return name, fmt.Sprintf("the host %s has another domain of the name %q; rename one of them", holder.Host, dom.Name), nil
 }
