@@ -35,7 +35,21 @@ func TestAnyNetwork(t *testing.T) {
 // anyRequest makes a request, which may be refused.
 func anyRequest(l *lab, random *rand.Rand) (err error) {
 	n := random.IntN(8)
-	switch random.IntN(10) {
+	switch random.IntN(16) {
+	case 10:
+		return l.Stopped(background(), uid(n), []string{"shutdown", "migrated", "-", "saved"}[random.IntN(4)])
+	case 11:
+		_, err = l.ForgetHost(background(), []string{"b", "c"}[random.IntN(2)])
+	case 12:
+		_, err = l.RenameReserved(background())
+	case 13:
+		_, err = l.Unplug(background(), uid(n))
+	case 14:
+		_, err = l.Reprovision(background(), uid(n).String())
+	case 15: // an export is imported again
+		table := l.Snapshot().Table()
+		_, _ = l.Release(background(), uid(n).String())
+		_, err = l.Adopt(background(), table, random.IntN(2) == 0)
 	case 0, 1, 2, 3:
 		_, err = l.Register(background(), anyDomain(n, random))
 	case 4, 5:
@@ -56,6 +70,12 @@ func anyRequest(l *lab, random *rand.Rand) (err error) {
 
 func anyDomain(n int, random *rand.Rand) instance.Domain {
 	d := dom(n, fmt.Sprint("web", random.IntN(6)))
+	if random.IntN(3) == 0 {
+		d.Interfaces[1].MAC = mac(random.IntN(8))
+	}
+	if random.IntN(4) == 0 {
+		d.Received = true
+	}
 	d.Source = []string{instance.ByLocal, instance.ByHook, instance.ByLibvirt}[random.IntN(3)]
 	if random.IntN(4) == 0 {
 		d.Metadata.Values = map[string]string{"ipv4": fmt.Sprint("10.0.0.", 2+random.IntN(5))}
