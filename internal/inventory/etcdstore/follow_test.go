@@ -3,12 +3,14 @@ package etcdstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"mdserver/internal/etcd/etcdfake"
@@ -315,6 +317,51 @@ func TestWatchNotBegun(t *testing.T) {
 		}
 		if err := store.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// TestUnreadableFromTheStart checks that a host whose start finds a record in etcd that cannot
+// be read keeps what it knows of that guest, and that its next change mends the record.
+func TestUnreadableFromTheStart(t *testing.T) {
+	onSite(t, func(t *testing.T, s *site) {
+		web, db := planned(1, "web"), planned(2, "db")
+		s.put(schemaKey, `{"v":1,"schema":1,"inventory":"ours"}`)
+		for _, id := range []uuid.UUID{uid(1), uid(3)} { // nobody knows the last one
+			s.put(guestKey(id), "junk")
+		}
+		s.record(planned(2, "db2"))
+		store := s.open(func(c *fickleCache) {
+			if err := errors.Join(c.Apply(t.Context(), putting(web, db)), c.SetNote(t.Context(), inventoryNote, "ours")); err != nil {
+				t.Fatal(err)
+			}
+		})
+		names := func() string {
+			table, err := store.Load(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var all []string
+			for _, guest := range table.Instances {
+				all = append(all, guest.Name)
+			}
+			slices.Sort(all)
+			return strings.Join(all, " ")
+		}
+		if got := names(); got != "db2 web" {
+			t.Errorf("the guests are %s", got)
+		}
+		web.Name = "web2"
+		if _, err := store.Commit(t.Context(), putting(web)); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		store.Take()
+		if got := names(); got != "db2 web2" {
+			t.Errorf("after the change, the guests are %s", got)
+		}
+		if got := s.get(guestKey(uid(1))); !strings.Contains(got, "web2") {
+			t.Errorf("etcd has %s", got)
 		}
 	})
 }

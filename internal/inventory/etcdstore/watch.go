@@ -169,19 +169,44 @@ func (s *Store) list(ctx context.Context) (*mirror, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := newStep(revision)
+	all, broken := newStep(revision), map[string]int64{}
 	for _, kind := range []string{guestsKey, restingKey, sparesKey, s.writer} {
 		err := pages(ctx, s.client, s.prefix+kind, revision, func(key string, kv *keyValue) {
-			s.note(all.set(strings.TrimPrefix(key, s.prefix), kv, s.writer))
+			key = strings.TrimPrefix(key, s.prefix)
+			if err := all.set(key, kv, s.writer); err != nil {
+				s.note(err)
+				broken[key] = kv.ModRevision
+			}
 		})
 		if err != nil {
 			return nil, err
 		}
 	}
+	if err := s.keep(ctx, all, broken); err != nil {
+		return nil, err
+	}
 	m := newMirror(s.id)
 	m.apply(all)
 	s.unsaved.replace(whole{table: m.table(), inventory: id, saved: joined})
 	return m, nil
+}
+
+// keep has a whole table keep the guests whose records cannot be read, as this host
+// knows them from before. broken has the revisions of such records by their keys.
+func (s *Store) keep(ctx context.Context, all *step, broken map[string]int64) error {
+	if len(broken) == 0 {
+		return nil
+	}
+	before, err := s.cache.Load(ctx)
+	if err != nil {
+		return err
+	}
+	for _, guest := range before.Instances {
+		if revision, ok := broken[guestKey(guest.UUID)]; ok {
+			all.guests[guest.UUID] = &entry[instance.Instance]{revision: revision, record: &guest}
+		}
+	}
+	return nil
 }
 
 // difference is the change that leads from one table to another.
