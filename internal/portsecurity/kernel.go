@@ -16,6 +16,8 @@ type kernel struct {
 	remove     func() (bool, error)
 	generation func() (uint32, error)
 	learn      func(bridge uint32, learn bool) error
+	masks      func() (map[uint32]uint16, error)
+	setMask    func(port uint32, mask uint16) error
 }
 
 // rules is the table of port security; see table.Table.
@@ -31,6 +33,7 @@ type rules interface {
 func thisHost() kernel {
 	return kernel{
 		look: look, watch: watch, remove: table.Remove, generation: table.Generation, learn: learnFromControl,
+		masks: controlMasks, setMask: setControlMask,
 		newTable: func() (rules, error) {
 			made, err := table.New()
 			if err != nil {

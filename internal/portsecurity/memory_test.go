@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -29,6 +30,7 @@ type memory struct {
 	takes    time.Duration // of a change
 	compares int
 	noted    []string // the other calls, in order
+	masks    map[uint32]uint16
 	broken   map[string]error
 	unheard  chan error // ends a watch
 	dropped  map[string]api.Drops
@@ -54,6 +56,14 @@ func (m *memory) kernel() kernel {
 		learn: func(bridge uint32, learn bool) error {
 			m.noted = append(m.noted, fmt.Sprint("learn ", bridge, " ", learn))
 			return m.broken["learn"]
+		},
+		masks: func() (map[uint32]uint16, error) { return m.masks, m.broken["masks"] },
+		setMask: func(port uint32, mask uint16) error {
+			if err := m.broken["setMask"]; err != nil {
+				return err
+			}
+			m.masks[port] = mask
+			return nil
 		},
 		watch: func(ctx context.Context, stir func()) error {
 			select {
@@ -339,6 +349,54 @@ func TestWakeWhileBusy(t *testing.T) {
 			t.Errorf("the table has %s", r.ports())
 		}
 	})
+}
+
+// TestMasksOfPorts checks that control frames of guests and of unknown machines pass the
+// rules, and those of no other port, also when ports change and after another run of the
+// server. Masks that others have set stay.
+func TestMasksOfPorts(t *testing.T) {
+	runInMemory(t, "", func(t *testing.T, r *inMemory) {
+		expect := func(what string, want map[uint32]uint16) {
+			t.Helper()
+			synctest.Wait()
+			if !maps.Equal(r.masks, want) {
+				t.Errorf("%s: the masks are %x, want %x", what, r.masks, want)
+			}
+		}
+		secured := []instance.Network{porttest.Network}
+		r.masks = map[uint32]uint16{4: 0, 5: 0x4000, 6: likeOthers} // 6 is on another bridge
+		r.Set(secured)
+		expect("an unknown machine, an uplink", map[uint32]uint16{4: 0xfffd, 5: 0x4000, 6: 0})
+		r.guests = []*instance.Instance{porttest.Guest(1, "vnet1"), porttest.Guest(2, "vnet2")} // vnet2 is not there yet
+		r.masks[4] = 0x4000
+		r.Wake()
+		expect("a guest", map[uint32]uint16{4: 0xfffd, 5: 0x4000, 6: 0})
+		r.guests = []*instance.Instance{porttest.Guest(1, "vnet1", "port_security", "off")}
+		r.Wake()
+		expect("a guest without port security", map[uint32]uint16{4: 0, 5: 0x4000, 6: 0})
+		r.guests = nil
+		r.Wake()
+		expect("an unknown machine again", map[uint32]uint16{4: 0xfffd, 5: 0x4000, 6: 0})
+		r.Set(nil)
+		expect("off", map[uint32]uint16{4: 0, 5: 0x4000, 6: 0})
+	})
+}
+
+// TestMasksThatCannotBeSet checks that a failure is logged once, and that port security is
+// enforced anyway.
+func TestMasksThatCannotBeSet(t *testing.T) {
+	for _, what := range []string{"masks", "setMask"} {
+		runInMemory(t, "", func(t *testing.T, r *inMemory) {
+			r.masks = map[uint32]uint16{4: 0}
+			r.broken[what] = errors.New("an old kernel")
+			for range 3 {
+				r.Set([]instance.Network{porttest.Network})
+			}
+			if n := strings.Count(r.log.String(), `"control frames of guests bypass port security" error="an old kernel"`); n != 1 || r.Trouble("mds") != "" || r.there == nil {
+				t.Errorf("%s: logged %d times, trouble %q", what, n, r.Trouble("mds"))
+			}
+		})
+	}
 }
 
 // TestLostNews checks that all interfaces are read again when news of them is lost.

@@ -9,6 +9,7 @@ package portsecurity
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -48,6 +49,7 @@ type Reconciler struct {
 	plan     plan.Plan
 	trouble  once.Complaint
 	closed   map[uint32]bool // bridges that learn nothing from control frames
+	control  once.Complaint  // of masks for control frames
 }
 
 // New makes a Reconciler that does nothing before Set. hostID is the ID of this host
@@ -171,7 +173,29 @@ func (r *Reconciler) try() error {
 	r.tell(wanted)
 	r.plan = wanted
 	r.closeBridges(host)
+	if err := r.maskPorts(wanted); r.control.New(err) {
+		r.log.Warn("control frames of guests bypass port security", "error", err)
+	}
 	return nil
+}
+
+// maskPorts has the control frames of guests and of unknown machines pass the
+// rules, and only theirs.
+func (r *Reconciler) maskPorts(p plan.Plan) error {
+	ruled := map[uint32]bool{}
+	for _, port := range p.Ports {
+		ruled[port.Index] = port.Role == plan.Guest || port.Role == plan.Stranger
+	}
+	masks, err := r.kernel.masks()
+	for _, port := range slices.Sorted(maps.Keys(masks)) {
+		switch mask := masks[port]; {
+		case ruled[port] && mask != likeOthers:
+			err = errors.Join(err, r.kernel.setMask(port, likeOthers))
+		case !ruled[port] && mask == likeOthers:
+			err = errors.Join(err, r.kernel.setMask(port, 0))
+		}
+	}
+	return err
 }
 
 // closeBridges has the bridges learn nothing from control frames, once each.
@@ -219,6 +243,9 @@ func (r *Reconciler) turnOff() error {
 		r.log.Info("port security is off, its table is removed", "table", "bridge "+table.Name)
 	}
 	r.openBridges()
+	if err := r.maskPorts(plan.Plan{}); err != nil {
+		r.log.Debug("port security is off", "error", err)
+	}
 	r.table, r.plan, r.off = nil, plan.Plan{}, true
 	return nil
 }

@@ -313,3 +313,34 @@ func TestImpersonateMetadataServer(t *testing.T) {
 		}
 	})
 }
+
+// A bridge sends what is for any group to the ports of multicast routers: those from
+// which queries come, advertisements of routers (RFC 4286), or PIM.
+func TestPoseAsMulticastRouter(t *testing.T) {
+	attack(t, func(t *testing.T, a *arena) {
+		ear := a.victim.link(t)
+		own, own6 := a.attacker.inst.IPv4.String(), a.attacker.linkLocal().String()
+		pim := layers.IPProtocol(103)
+		for i, m := range []struct {
+			what, to string
+			protocol layers.IPProtocol
+			kind     byte
+		}{
+			{"a query", "224.0.0.1", layers.IPProtocolIGMP, 0x11},
+			{"DVMRP", "224.0.0.4", layers.IPProtocolIGMP, 0x13},
+			{"an advertisement", "224.0.0.106", layers.IPProtocolIGMP, 0x30},
+			{"PIM", "224.0.0.13", pim, 0x20},
+			{"a query by IPv6", "ff02::1", icmp6, 130},
+			{"an advertisement by IPv6", "ff02::6a", icmp6, 151},
+			{"PIM by IPv6", "ff02::d", pim, 0x20},
+		} {
+			mark := fmt.Sprintf("multicast-router-%d", i)
+			packet, src, etherType := lab.IPv4, own, uint16(lab.EtherIPv4)
+			if parse(m.to).Is6() {
+				packet, src, etherType = lab.IPv6, own6, lab.EtherIPv6
+			}
+			frame := lab.Frame(a.attacker.MAC, lab.Broadcast, etherType, packet(src, m.to, m.protocol, lab.ICMP(m.kind, []byte(mark))))
+			a.crosses(t, ear, m.what, frame, mark)
+		}
+	})
+}

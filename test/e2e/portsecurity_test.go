@@ -209,6 +209,10 @@ func TestPortSecurityFrames(t *testing.T) {
 		{"DHCP release in a first fragment", s.frame(lab.EtherIPv4, lab.Fragment4(lab.IPv4(own, other, udp, dhcp(s.other.MAC, layers.DHCPMsgTypeRelease)), 0, true)), "dhcp"},
 		{"ICMP redirect", s.ip4(own, icmp, lab.ICMP(5, make([]byte, 32))), "icmp"},
 		{"ICMP router advertisement", s.ip4(own, icmp, lab.ICMP(9, make([]byte, 12))), "icmp"},
+		{"IGMP that leaves a group", s.ip4(own, igmp, lab.ICMP(0x17, make([]byte, 4))), ""},
+		{"IGMP that ends early", s.ip4(own, igmp, nil), "form"},
+		{"multicast router advertisement", s.ip4(own, igmp, lab.ICMP(0x30, make([]byte, 4))), "icmp"},
+		{"PIM", s.ip4(own, layers.IPProtocol(103), lab.ICMP(0x20, make([]byte, 4))), "icmp"},
 		{"IGMP query", s.ip4(own, igmp, lab.ICMP(0x11, make([]byte, 4))), "icmp"},
 		{"IPv4 with a false length", s.frame(lab.EtherIPv4, falseLength(lab.IPv4(own, other, udp, data))), "form"},
 
@@ -274,6 +278,7 @@ func TestPortSecurityFrames(t *testing.T) {
 		{"two tags", lab.Tagged(lab.Tagged(s.arp(2, lab.MetadataAddr, own), lab.EtherVLAN, 0), lab.EtherVLAN, 0), "type"},
 		{"provider's tag", lab.Tagged(s.ip4(own, udp, data), lab.EtherQinQ, 7), "type"},
 		{"802.3 with a length", s.frame(46, append([]byte{0xaa, 0xaa, 3, 0, 0, 0, 8, 6}, lab.ARP(2, mac, lab.MetadataAddr, mac, own)...)), "type"},
+		{"LLDP", lab.Frame(mac, "01:80:c2:00:00:0e", 0x88cc, make([]byte, 46)), "type"},
 		{"LLDP to everybody", s.frame(0x88cc, make([]byte, 46)), "type"},
 		{"an unknown protocol", s.frame(0x88b5, make([]byte, 46)), "type"},
 	} {

@@ -28,6 +28,7 @@ const (
 	protoTCP    = "\x06"
 	protoUDP    = "\x11"
 	protoICMPv6 = "\x3a"
+	protoPIM    = "\x67"
 )
 
 const (
@@ -58,6 +59,7 @@ var (
 	iifname     = meta(expr.MetaKeyIIFNAME, 16)
 	protocol    = meta(expr.MetaKeyPROTOCOL, 2)
 	transport   = meta(expr.MetaKeyL4PROTO, 1)
+	etherTarget = payload(expr.PayloadBaseLLHeader, 0, 6)
 	etherSource = payload(expr.PayloadBaseLLHeader, 6, 6)
 	etherType   = payload(expr.PayloadBaseLLHeader, 12, 2)
 	sourceType  = payload(expr.PayloadBaseLLHeader, 6, 8) // etherSource and etherType
@@ -151,6 +153,11 @@ func tooMany(set string, key field) []expr.Any {
 }
 
 func vlanZero() []expr.Any { return masked(vlanID, "\x0f\xff", expr.CmpOpEq, "\x00\x00") }
+
+// control is what goes to 01:80:c2:00:00:00 to 0f, which bridges keep from each other.
+func control() []expr.Any {
+	return masked(etherTarget, "\xff\xff\xff\xff\xff\xf0", expr.CmpOpEq, "\x01\x80\xc2\x00\x00\x00")
+}
 
 // laterFragment4 is any but the first, which has no transport header.
 func laterFragment4() []expr.Any { return masked(ip4Fragment, "\x1f\xff", expr.CmpOpNeq, "\x00\x00") }

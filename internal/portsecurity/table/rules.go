@@ -130,6 +130,7 @@ func guest4Chains() []chain {
 			match(is(transport, protoUDP), goTo("guest_udp4")),
 			match(is(transport, protoICMP), goTo("guest_icmp4")),
 			match(is(transport, protoIGMP), goTo("guest_igmp")),
+			match(is(transport, protoPIM), goTo(KindICMP.chain())),
 			match(isNot(transport, protoUDP), accept),
 			{goTo(KindForm.chain())},
 		}},
@@ -148,11 +149,12 @@ func guest4Chains() []chain {
 			match(isNot(icmpType, "\x05"), accept),
 			{goTo(KindForm.chain())},
 		}},
-		{name: "guest_igmp", rules: []rule{
-			match(is(icmpType, "\x11"), goTo(KindICMP.chain())), // query, which makes the port a router's
-			match(isNot(icmpType, "\x11"), accept),
-			{goTo(KindForm.chain())},
-		}},
+		// Anything but reports may be a router's: queries, advertisements (RFC 4286)
+		// and PIM have the bridge send all groups to the port.
+		{name: "guest_igmp", rules: append(acceptTypes(igmpOfHosts),
+			match(isNot(icmpType, "\x12"), goTo(KindICMP.chain())),
+			rule{goTo(KindForm.chain())},
+		)},
 	}
 }
 
@@ -186,6 +188,7 @@ func guest6Chains() []chain {
 			match(is(ip6Next, protoTCP), accept),
 			match(is(transport, protoUDP), goTo("guest_udp6")),
 			match(is(transport, protoICMPv6), goTo("guest_icmp6")),
+			match(is(transport, protoPIM), goTo(KindICMP.chain())),
 			match(isNot(transport, protoUDP), accept),
 			{goTo(KindForm.chain())},
 		}},
@@ -221,6 +224,10 @@ func guest6Chains() []chain {
 // solicitations, node information. Others are a router's or unknown.
 var icmp6OfHosts = []byte{1, 2, 3, 4, 128, 129, 131, 132, 133, 135, 139, 140, 143, 160, 161}
 
+// igmpOfHosts are the IGMP messages that a host sends: reports of all three versions,
+// and that it leaves a group.
+var igmpOfHosts = []byte{0x12, 0x16, 0x22, 0x17}
+
 func acceptTypes(types []byte) []rule {
 	rules := make([]rule, 0, len(types))
 	for _, t := range types {
@@ -241,6 +248,9 @@ type limits struct {
 
 func (l limits) chains() []chain {
 	base := chain{name: l.chain}
+	if l.noServer {
+		base.rules = append(base.rules, match(control(), goTo(KindType.chain())))
+	}
 	if l.macs != "" {
 		base.rules = append(base.rules, match(in(l.macs, etherSource), goTo(KindMAC.chain())))
 	}
