@@ -4,6 +4,7 @@ package attacks
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv6"
+	"github.com/insomniacslk/dhcp/iana"
 
 	"mdserver/test/lab"
 	"mdserver/test/wire"
@@ -60,6 +64,20 @@ func (a *arena) leases(t *testing.T) {
 	}
 	if lease.IP != a.victim.inst.IPv4 || lease.Router != lab.Gateway || lease.Server != lab.Gateway {
 		t.Errorf("the victim gets %+v, want address %s by %s", lease, a.victim.inst.IPv4, lab.Gateway)
+	}
+	a.victim.StopDHCP()
+	a.victim.on(t)
+}
+
+// leases6 checks that the victim still gets its own address by DHCPv6.
+func (a *arena) leases6(t *testing.T) {
+	t.Helper()
+	if err := a.victim.IP(suite.ctx, "-6", "address", "flush", "dev", "eth0", "scope", "global"); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := a.victim.StartDHCPv6(suite.ctx)
+	if err != nil || addr != a.victim.inst.IPv6 {
+		t.Errorf("the victim gets %s (%v), want %s", addr, err, a.victim.inst.IPv6)
 	}
 	a.victim.StopDHCP()
 	a.victim.on(t)
@@ -284,10 +302,7 @@ func TestForgeDHCPv6DeclineOfVictim(t *testing.T) {
 				_ = l.Send(p.UDP(546, 547, m.ToBytes()))
 			}
 		}
-		addr, err := a.victim.StartDHCPv6(suite.ctx)
-		if err != nil || addr != a.victim.inst.IPv6 {
-			t.Errorf("the victim gets %s (%v), want %s", addr, err, a.victim.inst.IPv6)
-		}
+		a.leases6(t)
 	})
 }
 
@@ -325,4 +340,77 @@ func (s *site) logged(t *testing.T) int64 {
 		}
 	}
 	return size
+}
+
+// A relay tells the server which MAC its client has (RFC 6939). A client that says to be
+// behind one gets the victim's address under a DUID of its own, and then the victim
+// does not get it.
+func TestForgeDHCPv6Relay(t *testing.T) {
+	attack(t, func(t *testing.T, a *arena) {
+		l := a.attacker.link(t)
+		client := func(kind dhcpv6.MessageType) *dhcpv6.Message {
+			m := &dhcpv6.Message{MessageType: kind}
+			m.AddOption(dhcpv6.OptClientID(&dhcpv6.DUIDLL{HWType: 1, LinkLayerAddr: a.attacker.mac}))
+			m.AddOption(&dhcpv6.OptIANA{IaId: [4]byte{1}, Options: dhcpv6.IdentityOptions{Options: dhcpv6.Options{
+				&dhcpv6.OptIAAddress{IPv6Addr: a.victim.inst.IPv6.AsSlice()}}}})
+			return m
+		}
+		request := client(dhcpv6.MessageTypeRequest)
+		request.AddOption(dhcpv6.OptServerID(a.serverDUID(t, l, client(dhcpv6.MessageTypeSolicit))))
+		relay := &dhcpv6.RelayMessage{MessageType: dhcpv6.MessageTypeRelayForward, LinkAddr: parse(lab.Gateway6).AsSlice(), PeerAddr: a.victim.linkLocal().AsSlice()}
+		relay.AddOption(dhcpv6.OptClientLinkLayerAddress(iana.HWTypeEthernet, a.victim.mac))
+		relay.AddOption(dhcpv6.OptRelayMessage(request))
+		gets := a.tries(func(wait time.Duration) bool {
+			for _, port := range []uint16{546, 547, 1000} {
+				_ = l.Send(a.toServers6().UDP(port, 547, relay.ToBytes()))
+			}
+			return l.Hear(wait, func(frame []byte) bool {
+				answer, ok := dhcpv6In(frame).(*dhcpv6.RelayMessage)
+				return ok && strings.Contains(string(answer.ToBytes()), string(a.victim.inst.IPv6.AsSlice()))
+			})
+		})
+		if gets == (a.protection == secured) {
+			t.Errorf("the attacker gets the victim's address: %v", gets)
+		}
+		if a.protection == secured {
+			a.leases6(t)
+		}
+	})
+}
+
+// toServers6 is from the attacker to all DHCPv6 servers.
+func (a *arena) toServers6() wire.Packet {
+	return wire.Packet{SrcMAC: a.attacker.mac, DstMAC: net.HardwareAddr{0x33, 0x33, 0, 1, 0, 2}, Src: a.attacker.linkLocal(), Dst: parse("ff02::1:2")}
+}
+
+// dhcpv6In is the message of a DHCPv6 server in a frame, or nil.
+func dhcpv6In(frame []byte) dhcpv6.DHCPv6 {
+	udp, ok := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.NoCopy).Layer(layers.LayerTypeUDP).(*layers.UDP)
+	if !ok || udp.SrcPort != 547 {
+		return nil
+	}
+	m, err := dhcpv6.FromBytes(udp.Payload)
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// serverDUID asks the DHCPv6 server who it is.
+func (a *arena) serverDUID(t *testing.T, l *wire.Link, solicit *dhcpv6.Message) (server dhcpv6.DUID) {
+	t.Helper()
+	eventually(t, "the DHCPv6 server answers", func() error {
+		_ = l.Send(a.toServers6().UDP(546, 547, solicit.ToBytes()))
+		l.Hear(time.Second, func(frame []byte) bool {
+			if m, ok := dhcpv6In(frame).(*dhcpv6.Message); ok {
+				server = m.Options.ServerID()
+			}
+			return server != nil
+		})
+		if server == nil {
+			return errors.New("it is silent")
+		}
+		return nil
+	})
+	return server
 }

@@ -262,6 +262,8 @@ func TestPortSecurityFrames(t *testing.T) {
 		{"first fragment without the type", s.ip6(privateLL, fragment, lab.Fragment6(icmp6, 0, true, nil)), "icmp"},
 		{"redirect", s.ip6(privateLL, icmp6, lab.ICMP(137, make([]byte, 36))), "icmp"},
 		{"MLD query", s.ip6(privateLL, hopByHop, lab.Extension(icmp6, lab.ICMP(130, make([]byte, 20)))), "icmp"},
+		{"DHCPv6 relay", s.ip6(privateLL, udp, lab.UDP(546, 547, []byte{12, 0, 0, 1})), "dhcp"},
+		{"DHCPv6 without a type", s.ip6(privateLL, udp, lab.UDP(546, 547, nil)), "dhcp"},
 		{"DHCPv6 advertise", s.ip6(privateLL, udp, lab.UDP(547, 546, []byte{2, 0, 0, 1})), "dhcp"},
 		{"DHCPv6 advertise from another port", s.ip6(privateLL, udp, lab.UDP(1547, 546, []byte{2, 0, 0, 1})), "dhcp"},
 		{"neighbour advertisement of another", s.ip6(own6, icmp6, na(other6)), "nd"},

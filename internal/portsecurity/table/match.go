@@ -90,6 +90,7 @@ var (
 
 	dhcpHead      = payload(expr.PayloadBaseTransportHeader, 8, 3) // request, Ethernet, length
 	dhcpClientMAC = payload(expr.PayloadBaseTransportHeader, 8+28, 6)
+	dhcp6Type     = payload(expr.PayloadBaseTransportHeader, 8, 1)
 )
 
 var (

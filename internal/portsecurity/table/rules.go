@@ -151,7 +151,7 @@ func guest4Chains() []chain {
 		}},
 		// Anything but reports may be a router's: queries, advertisements (RFC 4286)
 		// and PIM have the bridge send all groups to the port.
-		{name: "guest_igmp", rules: append(acceptTypes(igmpOfHosts),
+		{name: "guest_igmp", rules: append(acceptTypes(icmpType, igmpOfHosts),
 			match(isNot(icmpType, "\x12"), goTo(KindICMP.chain())),
 			rule{goTo(KindForm.chain())},
 		)},
@@ -196,16 +196,19 @@ func guest6Chains() []chain {
 			match(laterFragment6(), accept),
 			match(is(udpTarget, port(546)), goTo(KindDHCP.chain())),
 			match(is(udpSource, port(547)), goTo(KindDHCP.chain())),
+			match(is(udpTarget, port(547)), goTo("guest_dhcp6")),
 			match(isNot(udpSource, port(547)), accept),
 			{goTo(KindForm.chain())},
 		}},
+		// A relay tells the server which MAC its client has (RFC 6939).
+		{name: "guest_dhcp6", rules: append(acceptTypes(dhcp6Type, dhcp6OfClients), rule{goTo(KindDHCP.chain())})},
 		{name: "guest_icmp6", rules: append([]rule{
 			// A later fragment means nothing without the first, which is checked.
 			match(laterFragment6(), accept),
 			// RFC 6980: neighbour discovery never comes in fragments.
 			match(fragment6(), above(icmpType, 132), below(icmpType, 138), goTo(KindICMP.chain())),
 			match(is(icmpType, "\x88"), goTo("guest_claim")),
-		}, append(acceptTypes(icmp6OfHosts), rule{goTo(KindICMP.chain())})...)},
+		}, append(acceptTypes(icmpType, icmp6OfHosts), rule{goTo(KindICMP.chain())})...)},
 		// A neighbour advertisement, or a solicitation for the address that the
 		// sender is about to use.
 		{name: "guest_claim", rules: []rule{
@@ -228,10 +231,15 @@ var icmp6OfHosts = []byte{1, 2, 3, 4, 128, 129, 131, 132, 133, 135, 139, 140, 14
 // and that it leaves a group.
 var igmpOfHosts = []byte{0x12, 0x16, 0x22, 0x17}
 
-func acceptTypes(types []byte) []rule {
+// dhcp6OfClients are the DHCPv6 messages that a client sends: solicit, request, confirm,
+// renew, rebind, release, decline, information-request (RFC 8415, section 7.3).
+var dhcp6OfClients = []byte{1, 3, 4, 5, 6, 8, 9, 11}
+
+// acceptTypes accepts messages by their type, a byte.
+func acceptTypes(field field, types []byte) []rule {
 	rules := make([]rule, 0, len(types))
 	for _, t := range types {
-		rules = append(rules, match(is(icmpType, string([]byte{t})), accept))
+		rules = append(rules, match(is(field, string([]byte{t})), accept))
 	}
 	return rules
 }
