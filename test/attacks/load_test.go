@@ -298,3 +298,21 @@ func TestFloodLogByRequests(t *testing.T) {
 		}, 1_000_000)
 	})
 }
+
+// A guest chooses link-local addresses, and each takes an entry in the kernel's table of
+// neighbours. All namespaces of a machine share that table, so this does not fill it.
+func TestFillNeighbourTableByLinkLocalAddresses(t *testing.T) {
+	attack(t, func(t *testing.T, a *arena) {
+		const tries = 100
+		l := a.attacker.link(t)
+		for i := range tries {
+			p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: parse(fmt.Sprintf("fe80::f:%x:%x", l.Index, i)), Dst: parse(lab.MetadataLinkLocal)}
+			_ = l.Send(p.Solicit(p.Dst, l.MAC))
+		}
+		a.served(t)
+		entries := strings.Count(a.hostShows(t, "ip", "-6", "neighbour", "show", "dev", lab.Bridge), a.attacker.MAC)
+		if many := entries > tries/2; many == (a.protection == secured) {
+			t.Errorf("the attacker has %d entries after %d attempts", entries, tries)
+		}
+	})
+}

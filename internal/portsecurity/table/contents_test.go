@@ -106,7 +106,7 @@ func TestSets(t *testing.T) {
 	for name, set := range sets {
 		kind, counts := strings.CutPrefix(name, "dropped_")
 		isMap := name == setPorts || name == setFast4 || name == setFast6
-		ranges, rates := name == setAllowed4 || name == setAllowed6, name == setSYNs
+		ranges, rates := name == setAllowed4 || name == setAllowed6, slices.Contains([]string{setSYNs, setChosen, setChoices}, name)
 		if set.Name != name || set.Table.Name != Name || set.Table.Family != nftables.TableFamilyBridge || set.IsMap != isMap || (set.DataType == nftables.TypeVerdict) != isMap ||
 			set.Interval != ranges || set.Counter != counts || set.Dynamic != rates || set.HasTimeout != rates || (set.Timeout == idle) != rates || set.Concatenation != (len(setTypes[name]) > 1) {
 			t.Errorf("the set %s is %+v", name, set)
@@ -271,7 +271,7 @@ func TestUpdateThatFails(t *testing.T) {
 // change the rule itself.
 func TestBind(t *testing.T) {
 	sets := map[string]*nftables.Set{"macs": {ID: 7}, "syns": {ID: 8}}
-	rule := match(in("macs", etherSource), tooMany("syns", iif))
+	rule := match(in("macs", etherSource), tooMany("syns", iif, connections))
 	bound := bind(rule, sets)
 	ids := func(parts []expr.Any) (ids []uint32) {
 		for _, part := range parts {

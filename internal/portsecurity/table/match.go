@@ -144,13 +144,25 @@ func masked(f field, mask string, op expr.CmpOp, value string) []expr.Any {
 // only SYN.
 func isSYN() []expr.Any { return masked(tcpFlags, "\x12", expr.CmpOpEq, "\x02") }
 
-// tooMany reports whether there were more than perSecond of a key, once it has
-// used up its burst. The set keeps the count of each key.
-func tooMany(set string, key field) []expr.Any {
+// pace is how many of something may come in the long run, and how many at once.
+type pace struct {
+	perSecond uint64
+	atOnce    uint32
+}
+
+// tooMany reports whether more of a key came than a pace allows. The set keeps the
+// count of each key.
+func tooMany(set string, key field, allowed pace) []expr.Any {
 	return []expr.Any{key.load(reg0), &expr.Dynset{
 		SrcRegKey: reg0, SetName: set, Operation: unix.NFT_DYNSET_OP_UPDATE,
-		Exprs: []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: synsPerSecond, Unit: expr.LimitTimeSecond, Burst: synsAtOnce, Over: true}},
+		Exprs: []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: allowed.perSecond, Unit: expr.LimitTimeSecond, Burst: allowed.atOnce, Over: true}},
 	}}
+}
+
+// noted puts fields into a set. It does not match if the set is full.
+func noted(set string, fields ...field) []expr.Any {
+	all := load(fields)
+	return append(all, &expr.Dynset{SrcRegKey: reg0, SetName: set, Operation: unix.NFT_DYNSET_OP_ADD})
 }
 
 func vlanZero() []expr.Any { return masked(vlanID, "\x0f\xff", expr.CmpOpEq, "\x00\x00") }
@@ -192,13 +204,17 @@ func in(set string, fields ...field) []expr.Any    { return lookup(set, false, f
 func notIn(set string, fields ...field) []expr.Any { return lookup(set, true, fields) }
 
 func lookup(set string, invert bool, fields []field) []expr.Any {
-	var all []expr.Any
+	return append(load(fields), &expr.Lookup{SourceRegister: reg0, SetName: set, Invert: invert})
+}
+
+// load loads fields side by side.
+func load(fields []field) (all []expr.Any) {
 	register := uint32(reg0)
 	for _, f := range fields {
 		all = append(all, f.load(register))
 		register += (f.len + 3) / 4
 	}
-	return append(all, &expr.Lookup{SourceRegister: reg0, SetName: set, Invert: invert})
+	return all
 }
 
 // verdictOf does what a map says of the fields, if it has them.

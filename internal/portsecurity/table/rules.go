@@ -42,7 +42,7 @@ func rules() ruleset {
 	}}, {"input", nftables.ChainHookInput, []rule{
 		// Many half-open connections make the kernel answer by SYN cookies, and then it
 		// does not tell who opened a connection.
-		match(is(transport, protoTCP), isSYN(), in(setLimited, iifname), tooMany(setSYNs, iif), goTo(KindSYN.chain())),
+		match(is(transport, protoTCP), isSYN(), in(setLimited, iifname), tooMany(setSYNs, iif, connections), goTo(KindSYN.chain())),
 	}}}
 	all = append(all, guestChains()...)
 	all = append(all, guest4Chains()...)
@@ -166,8 +166,15 @@ func guest6Chains() []chain {
 			match(is(ip6Source, zero6), goTo("guest_ip6_start")),
 			match(in(setReserved6, ip6Source), goTo(KindIPv6.chain())),
 			// A guest chooses its link-local addresses (RFC 7217, RFC 8981).
-			match(linkLocal(ip6Source), goTo("guest_ip6_sent")),
+			match(linkLocal(ip6Source), goTo("guest_ip6_chosen")),
 			match(in(setAllowed6, iifname, ip6Source), goTo("guest_ip6_sent")),
+			{goTo(KindIPv6.chain())},
+		}},
+		// Each address has an entry in the table of neighbours of whoever answers.
+		{name: "guest_ip6_chosen", rules: []rule{
+			match(in(setChosen, iif, ip6Source), goTo("guest_ip6_sent")),
+			match(tooMany(setChoices, iif, newAddresses), goTo(KindIPv6.chain())),
+			match(noted(setChosen, iif, ip6Source), goTo("guest_ip6_sent")),
 			{goTo(KindIPv6.chain())},
 		}},
 		// Without an address a guest asks whether its own is free, looks for routers

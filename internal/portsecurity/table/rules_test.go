@@ -70,6 +70,9 @@ func describe(e expr.Any) string {
 	case *expr.Lookup:
 		return map[bool]string{true: "not in ", false: "in "}[e.Invert] + e.SetName
 	case *expr.Dynset:
+		if len(e.Exprs) == 0 {
+			return "add to " + e.SetName
+		}
 		limit := e.Exprs[0].(*expr.Limit)
 		return fmt.Sprintf("update %s over %d/s burst %d", e.SetName, limit.Rate, limit.Burst)
 	case *expr.Verdict:

@@ -36,13 +36,16 @@ const (
 	KindSYN  Kind = "syn"  // a connection too many to this host
 )
 
-// How many connections to this host may be opened by one port. The kernel forgets
-// one that is never completed after seven seconds, and a listening socket has room
-// for 4,096 of them: seven guests together cannot fill it.
-const (
-	synsPerSecond = 50
-	synsAtOnce    = 200
-)
+// connections is how many connections to this host may be opened by one port. The
+// kernel forgets one that is never completed after seven seconds, and a listening
+// socket has room for 4,096 of them: seven guests together cannot fill it.
+var connections = pace{perSecond: 50, atOnce: 200}
+
+// newAddresses is how many link-local addresses one port may begin to use, beside the
+// one that follows from the guest's MAC. The kernel has room for 1,024 neighbours at
+// all interfaces together, and keeps each for at least five seconds: forty guests
+// together cannot fill it. The table of a guest is as large.
+var newAddresses = pace{perSecond: 1, atOnce: 20}
 
 // Kinds are all of them.
 func Kinds() []Kind {
@@ -98,9 +101,12 @@ const (
 	setHeldMACs  = "held_macs" // MACs of guests at known ports
 	setLimited   = "limited"   // ports of guests and of unknown machines
 	setSYNs      = "syns"      // number of the port, with the rate of its connections
+	setChosen    = "chosen6"   // number of the port . link-local address that it uses
+	setChoices   = "choices6"  // number of the port, with the rate of its new addresses
 )
 
-// idle is how long the rate of a port that opens no connections is kept.
+// idle is how long the kernel keeps what it has put into a set itself: the rate of a
+// port, and an address that the port uses.
 const idle = time.Minute
 
 // setTypes are the sets and the types of their keys.
@@ -124,6 +130,8 @@ var setTypes = map[string][]nftables.SetDatatype{
 	setHeldMACs:  {nftables.TypeEtherAddr},
 	setLimited:   {nftables.TypeIFName},
 	setSYNs:      {nftables.TypeIFIndex},
+	setChosen:    {nftables.TypeIFIndex, nftables.TypeIP6Addr},
+	setChoices:   {nftables.TypeIFIndex},
 }
 
 // newSets makes the table's sets, by their names.
@@ -140,8 +148,9 @@ func newSets(table *nftables.Table) map[string]*nftables.Set {
 		sets[name].IsMap, sets[name].DataType = true, nftables.TypeVerdict
 	}
 	sets[setAllowed4].Interval, sets[setAllowed6].Interval = true, true
-	syns := sets[setSYNs]
-	syns.Dynamic, syns.HasTimeout, syns.Timeout = true, true, idle
+	for _, name := range []string{setSYNs, setChosen, setChoices} {
+		sets[name].Dynamic, sets[name].HasTimeout, sets[name].Timeout = true, true, idle
+	}
 	for _, kind := range Kinds() {
 		sets[kind.set()] = &nftables.Set{Table: table, Name: kind.set(), KeyType: nftables.TypeIFName, KeyByteOrder: order(nftables.TypeIFName), Counter: true}
 	}
