@@ -170,7 +170,7 @@ func guest6Chains() []chain {
 			match(in(setAllowed6, iifname, ip6Source), goTo("guest_ip6_sent")),
 			{goTo(KindIPv6.chain())},
 		}},
-		// Each address has an entry in the table of neighbours of whoever answers.
+		// Each address takes an entry in the table of neighbours of a host that answers.
 		{name: "guest_ip6_chosen", rules: []rule{
 			match(in(setChosen, iif, ip6Source), goTo("guest_ip6_sent")),
 			match(tooMany(setChoices, iif, newAddresses), goTo(KindIPv6.chain())),
