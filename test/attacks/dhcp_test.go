@@ -414,3 +414,48 @@ func (a *arena) serverDUID(t *testing.T, l *wire.Link, solicit *dhcpv6.Message) 
 	})
 	return server
 }
+
+// A lease has the client ID that its client says. The attacker leases its own address
+// with the victim's ID, and then the victim renews its lease.
+func TestUseClientIDOfVictim(t *testing.T) {
+	attack(t, func(t *testing.T, a *arena) {
+		victim, attacker := a.victim.link(t), a.attacker.link(t)
+		id := option(61, append([]byte{1}, a.victim.mac...))
+		for range 2 {
+			a.answered(t, victim, unspecified, dhcp(t, a.victim.mac, dhcpv4.MessageTypeRequest, id, serverID(), wants(a.victim)))
+			a.answered(t, attacker, unspecified, dhcp(t, a.attacker.mac, dhcpv4.MessageTypeRequest, id, serverID(), wants(a.attacker)))
+			a.answered(t, victim, a.victim.inst.IPv4, dhcp(t, a.victim.mac, dhcpv4.MessageTypeRequest, id, dhcpv4.WithClientIP(a.victim.inst.IPv4.AsSlice())))
+		}
+		a.leases(t)
+	})
+}
+
+func wants(g *guest) dhcpv4.Modifier {
+	return dhcpv4.WithOption(dhcpv4.OptRequestedIPAddress(g.inst.IPv4.AsSlice()))
+}
+
+// answered checks that the server confirms the address of a guest whose message it is.
+func (a *arena) answered(t *testing.T, l *wire.Link, from netip.Addr, m *dhcpv4.DHCPv4) {
+	t.Helper()
+	var got dhcpv4.MessageType
+	for range 5 {
+		toServer(l, m.ClientHWAddr, from, m)
+		if l.Hear(time.Second, func(frame []byte) bool {
+			udp, ok := gopacket.NewPacket(frame, layers.LayerTypeEthernet, gopacket.NoCopy).Layer(layers.LayerTypeUDP).(*layers.UDP)
+			if !ok || udp.SrcPort != 67 {
+				return false
+			}
+			answer, err := dhcpv4.FromBytes(udp.Payload)
+			if err != nil || answer.TransactionID != m.TransactionID {
+				return false
+			}
+			got = answer.MessageType()
+			return true
+		}) {
+			break
+		}
+	}
+	if got != dhcpv4.MessageTypeAck {
+		t.Errorf("the answer to %s of %s is %s", m.MessageType(), m.ClientHWAddr, got)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,43 +212,86 @@ func (a *arena) madeUpAddr(w way) netip.Addr {
 // SYN: nobody is served then, and nobody is taken for another.
 func TestFloodSYNsAllTheTime(t *testing.T) {
 	alone(t, nil, func(t *testing.T, a *arena) {
-		if err := a.attacker.IP(suite.ctx, "address", "flush", "dev", "eth0"); err != nil { // so that its kernel resets nothing
-			t.Fatal(err)
-		}
-		ctx, stop := context.WithCancel(suite.ctx)
-		var flood sync.WaitGroup
-		flood.Go(func() {
-			l, err := wire.Open(a.attacker.Namespace, "eth0")
-			if err != nil {
-				t.Error(err)
-				return
+		a.floodsSYNs(t, func(w way, syn layers.TCP) [][]byte {
+			p := wire.Packet{SrcMAC: a.attacker.mac, DstMAC: a.bridge, Src: a.attacker.addr(w), Dst: w.server()}
+			return [][]byte{p.TCP(syn, nil)}
+		})
+	})
+}
+
+// Each SYN is in two fragments, and its flags are in the second.
+func TestFloodSYNsInFragments(t *testing.T) {
+	alone(t, nil, func(t *testing.T, a *arena) {
+		a.floodsSYNs(t, func(w way, syn layers.TCP) [][]byte {
+			p := wire.Packet{SrcMAC: a.attacker.mac, DstMAC: a.bridge, Src: a.attacker.addr(w), Dst: w.server()}
+			whole := p.TCP(syn, nil)
+			if w != byIPv4 {
+				segment := whole[14+40:]
+				return [][]byte{fragment(whole[:14+40], layers.IPProtocolTCP, 0, true, segment[:8]), fragment(whole[:14+40], layers.IPProtocolTCP, 8, false, segment[8:20])}
 			}
-			defer l.Close()
-			for ctx.Err() == nil {
-				for _, w := range ways {
-					p := wire.Packet{SrcMAC: a.attacker.mac, DstMAC: a.bridge, Src: a.attacker.addr(w), Dst: w.server()}
-					for range 50 {
-						_ = l.Send(p.TCP(layers.TCP{SrcPort: layers.TCPPort(rand.IntN(60000) + 1000), DstPort: 80, Seq: rand.Uint32(), SYN: true, Window: 1000}, nil))
+			segment := whole[14+20 : 14+40]
+			part := func(payload []byte, offset uint16, more bool) []byte {
+				packet := lab.IPv4(p.Src.String(), p.Dst.String(), layers.IPProtocolTCP, payload)
+				return lab.Frame(p.SrcMAC.String(), p.DstMAC.String(), lab.EtherIPv4, lab.Fragment4(packet, offset, more))
+			}
+			return [][]byte{part(segment[:8], 0, true), part(segment[8:], 8, false)}
+		})
+	})
+}
+
+// floodsSYNs floods the server with SYNs, each in one frame or several, and looks
+// what becomes of the victim.
+func (a *arena) floodsSYNs(t *testing.T, frames func(way, layers.TCP) [][]byte) {
+	t.Helper()
+	if err := a.attacker.IP(suite.ctx, "address", "flush", "dev", "eth0"); err != nil { // so that its kernel resets nothing
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(suite.ctx)
+	var flood sync.WaitGroup
+	var sent atomic.Int64
+	flood.Go(func() {
+		l, err := wire.Open(a.attacker.Namespace, "eth0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer l.Close()
+		for ctx.Err() == nil {
+			for _, w := range ways {
+				for range 50 {
+					sent.Add(1)
+					syn := layers.TCP{SrcPort: layers.TCPPort(rand.IntN(60000) + 1000), DstPort: 80, Seq: rand.Uint32(), SYN: true, Window: 1000}
+					for _, frame := range frames(w, syn) {
+						_ = l.Send(frame)
 					}
 				}
-				time.Sleep(10 * time.Millisecond) // some 10,000 a second
 			}
-		})
-		if a.protection == secured {
-			a.prompt(t, "during a flood of SYNs")
-		} else {
-			eventually(t, "the kernel sends cookies", func() error {
-				if a.cookies(t) == 0 {
-					return errors.New("it sends none")
-				}
-				return nil
-			})
-			a.claims(t, a.attacker)
+			time.Sleep(10 * time.Millisecond) // some 10,000 a second
 		}
-		stop()
-		flood.Wait()
-		a.served(t)
 	})
+	if a.protection == secured {
+		eventually(t, "the flood is on", func() error {
+			if n := sent.Load(); n < 20_000 {
+				return fmt.Errorf("%d were sent", n)
+			}
+			return nil
+		})
+		a.prompt(t, "during a flood of SYNs")
+		if n := a.cookies(t); n > 0 {
+			t.Errorf("the kernel sent %d cookies", n)
+		}
+	} else {
+		eventually(t, "the kernel sends cookies", func() error {
+			if a.cookies(t) == 0 {
+				return errors.New("it sends none")
+			}
+			return nil
+		})
+		a.claims(t, a.attacker)
+	}
+	stop()
+	flood.Wait()
+	a.served(t)
 }
 
 // Requests that are refused cost the log little.

@@ -175,6 +175,9 @@ func control() []expr.Any {
 // laterFragment4 is any but the first, which has no transport header.
 func laterFragment4() []expr.Any { return masked(ip4Fragment, "\x1f\xff", expr.CmpOpNeq, "\x00\x00") }
 
+// fragment4 is any packet with more fragments or an offset.
+func fragment4() []expr.Any { return masked(ip4Fragment, "\x3f\xff", expr.CmpOpNeq, "\x00\x00") }
+
 // linkLocal reports whether an address is within fe80::/10.
 func linkLocal(f field) []expr.Any {
 	return masked(f, "\xff\xc0"+zero6[2:], expr.CmpOpEq, "\xfe\x80"+zero6[2:])

@@ -42,6 +42,9 @@ func rules() ruleset {
 	}}, {"input", nftables.ChainHookInput, []rule{
 		// Many half-open connections make the kernel answer by SYN cookies, and then it
 		// does not tell who opened a connection.
+		// No TCP needs fragments, which may hide the flags.
+		match(is(protocol, etherIPv4), fragment4(), is(ip4Protocol, protoTCP), in(setLimited, iifname), goTo(KindForm.chain())),
+		match(is(protocol, etherIPv6), fragment6(), is(transport, protoTCP), in(setLimited, iifname), goTo(KindForm.chain())),
 		match(is(transport, protoTCP), isSYN(), in(setLimited, iifname), tooMany(setSYNs, iif, connections), goTo(KindSYN.chain())),
 	}}}
 	all = append(all, guestChains()...)
