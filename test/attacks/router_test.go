@@ -4,9 +4,11 @@ package attacks
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -258,6 +260,33 @@ func TestAdvertiseOtherGuest(t *testing.T) {
 		other := a.guest(t, form{})
 		a.advertises(t, other.inst.IPv6.String())
 		a.advertises(t, other.linkLocal().String())
+	})
+}
+
+// A link-local address that does not follow from the victim's MAC: nobody but the victim
+// can know it, and it has used it first.
+func TestTakeChosenLinkLocalAddress(t *testing.T) {
+	attack(t, func(t *testing.T, a *arena) {
+		addr := parse(fmt.Sprintf("fe80::c405:e:%x", a.victim.index))
+		victim, attacker := a.victim.link(t), a.attacker.link(t)
+		mine := wire.Packet{SrcMAC: a.victim.mac, DstMAC: wire.AllNodes, Src: parse("::"), Dst: parse("ff02::1")}
+		if err := victim.Send(mine.Solicit(addr, a.victim.mac)); err != nil { // whether it is free
+			t.Fatal(err)
+		}
+		a.advertises(t, addr.String())
+		probe := wire.Packet{SrcMAC: a.attacker.mac, DstMAC: wire.AllNodes, Src: parse("::"), Dst: parse("ff02::1")}
+		mac := net.HardwareAddr{0x02, 0xe0, 1, 2, 3, a.attacker.mac[5]}
+		a.crosses(t, victim, "a probe for the address that the victim chose", probe.Solicit(addr, mac), string(mac))
+		probe.Src = addr
+		a.crosses(t, victim, "a datagram from it", probe.UDP(1000, 1000, []byte("from-chosen")), "from-chosen")
+		mine.Src = addr
+		eventually(t, "the victim uses it", func() error {
+			_ = victim.Send(mine.UDP(1000, 1000, []byte("rightful")))
+			if !attacker.Hear(time.Second, func(frame []byte) bool { return strings.Contains(string(frame), "rightful") }) {
+				return errors.New("nothing is heard from it")
+			}
+			return nil
+		})
 	})
 }
 

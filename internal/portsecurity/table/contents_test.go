@@ -106,7 +106,7 @@ func TestSets(t *testing.T) {
 	for name, set := range sets {
 		kind, counts := strings.CutPrefix(name, "dropped_")
 		isMap := name == setPorts || name == setFast4 || name == setFast6
-		ranges, rates := name == setAllowed4 || name == setAllowed6, slices.Contains([]string{setSYNs, setChosen, setChoices}, name)
+		ranges, rates := name == setAllowed4 || name == setAllowed6, slices.Contains([]string{setSYNs, setChosen, setTaken, setChoices}, name)
 		if set.Name != name || set.Table.Name != Name || set.Table.Family != nftables.TableFamilyBridge || set.IsMap != isMap || (set.DataType == nftables.TypeVerdict) != isMap ||
 			set.Interval != ranges || set.Counter != counts || set.Dynamic != rates || set.HasTimeout != rates || (set.Timeout == idle) != rates || set.Concatenation != (len(setTypes[name]) > 1) {
 			t.Errorf("the set %s is %+v", name, set)

@@ -159,10 +159,10 @@ func tooMany(set string, key field, allowed pace) []expr.Any {
 	}}
 }
 
-// noted puts fields into a set. It does not match if the set is full.
+// noted puts fields into a set, or has the set keep them for longer. It does not match
+// if the set is full.
 func noted(set string, fields ...field) []expr.Any {
-	all := load(fields)
-	return append(all, &expr.Dynset{SrcRegKey: reg0, SetName: set, Operation: unix.NFT_DYNSET_OP_ADD})
+	return append(load(fields), &expr.Dynset{SrcRegKey: reg0, SetName: set, Operation: unix.NFT_DYNSET_OP_UPDATE})
 }
 
 func vlanZero() []expr.Any { return masked(vlanID, "\x0f\xff", expr.CmpOpEq, "\x00\x00") }

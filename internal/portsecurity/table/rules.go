@@ -1,6 +1,8 @@
 package table
 
 import (
+	"slices"
+
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 
@@ -168,18 +170,13 @@ func guest6Chains() []chain {
 			match(notIn(setMACs, iifname, etherSource), goTo(KindMAC.chain())),
 			match(is(ip6Source, zero6), goTo("guest_ip6_start")),
 			match(in(setReserved6, ip6Source), goTo(KindIPv6.chain())),
+			match(in(setAllowed6, iifname, ip6Source), goTo("guest_ip6_sent")),
 			// A guest chooses its link-local addresses (RFC 7217, RFC 8981).
 			match(linkLocal(ip6Source), goTo("guest_ip6_chosen")),
-			match(in(setAllowed6, iifname, ip6Source), goTo("guest_ip6_sent")),
 			{goTo(KindIPv6.chain())},
 		}},
-		// Each address takes an entry in the table of neighbours of a host that answers.
-		{name: "guest_ip6_chosen", rules: []rule{
-			match(in(setChosen, iif, ip6Source), goTo("guest_ip6_sent")),
-			match(tooMany(setChoices, iif, newAddresses), goTo(KindIPv6.chain())),
-			match(noted(setChosen, iif, ip6Source), goTo("guest_ip6_sent")),
-			{goTo(KindIPv6.chain())},
-		}},
+		{name: "guest_ip6_chosen", rules: chosen(ip6Source, goTo("guest_ip6_sent"), KindIPv6)},
+		{name: "guest_claim_chosen", rules: chosen(ndTarget, accept, KindND)},
 		// Without an address a guest asks whether its own is free, looks for routers
 		// and reports its groups (RFC 4861, RFC 4862, RFC 3590).
 		{name: "guest_ip6_start", rules: []rule{
@@ -225,10 +222,23 @@ func guest6Chains() []chain {
 			match(fragment6(), goTo(KindICMP.chain())),
 			match(in(setOwn6, iifname, etherSource, ndTarget), accept),
 			match(in(setReserved6, ndTarget), goTo(KindND.chain())),
-			match(linkLocal(ndTarget), accept),
 			match(in(setAllowed6, iifname, ndTarget), accept),
+			match(linkLocal(ndTarget), goTo("guest_claim_chosen")),
 			{goTo(KindND.chain())},
 		}},
+	}
+}
+
+// chosen lets a guest use an address that it has chosen, if no other guest does. Each one
+// takes an entry in the table of neighbours of a host that answers.
+func chosen(addr field, use expr.Any, foreign Kind) []rule {
+	mine := slices.Concat(noted(setChosen, etherSource, addr), noted(setTaken, addr))
+	return []rule{
+		match(in(setChosen, etherSource, addr), mine, use),
+		match(in(setTaken, addr), goTo(foreign.chain())),
+		match(tooMany(setChoices, iif, newAddresses), goTo(foreign.chain())),
+		match(mine, use),
+		{goTo(foreign.chain())},
 	}
 }
 

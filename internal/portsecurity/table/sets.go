@@ -101,13 +101,14 @@ const (
 	setHeldMACs  = "held_macs" // MACs of guests at known ports
 	setLimited   = "limited"   // ports of guests and of unknown machines
 	setSYNs      = "syns"      // number of the port, with the rate of its connections
-	setChosen    = "chosen6"   // number of the port . link-local address that it uses
+	setChosen    = "chosen6"   // MAC . link-local address that it uses
+	setTaken     = "taken6"    // link-local address that any MAC uses
 	setChoices   = "choices6"  // number of the port, with the rate of its new addresses
 )
 
 // idle is how long the kernel keeps what it has put into a set itself: the rate of a
-// port, and an address that the port uses.
-const idle = time.Minute
+// port, and an address that a guest uses.
+const idle = 2 * time.Minute
 
 // setTypes are the sets and the types of their keys.
 var setTypes = map[string][]nftables.SetDatatype{
@@ -130,7 +131,8 @@ var setTypes = map[string][]nftables.SetDatatype{
 	setHeldMACs:  {nftables.TypeEtherAddr},
 	setLimited:   {nftables.TypeIFName},
 	setSYNs:      {nftables.TypeIFIndex},
-	setChosen:    {nftables.TypeIFIndex, nftables.TypeIP6Addr},
+	setChosen:    {nftables.TypeEtherAddr, nftables.TypeIP6Addr},
+	setTaken:     {nftables.TypeIP6Addr},
 	setChoices:   {nftables.TypeIFIndex},
 }
 
@@ -148,7 +150,7 @@ func newSets(table *nftables.Table) map[string]*nftables.Set {
 		sets[name].IsMap, sets[name].DataType = true, nftables.TypeVerdict
 	}
 	sets[setAllowed4].Interval, sets[setAllowed6].Interval = true, true
-	for _, name := range []string{setSYNs, setChosen, setChoices} {
+	for _, name := range []string{setSYNs, setChosen, setTaken, setChoices} {
 		sets[name].Dynamic, sets[name].HasTimeout, sets[name].Timeout = true, true, idle
 	}
 	for _, kind := range Kinds() {
