@@ -350,7 +350,7 @@ func TestFillNeighbourTableByLinkLocalAddresses(t *testing.T) {
 		const tries = 100
 		l := a.attacker.link(t)
 		for i := range tries {
-			p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: parse(fmt.Sprintf("fe80::f:%x:%x", l.Index, i)), Dst: parse(lab.MetadataLinkLocal)}
+			p := wire.Packet{SrcMAC: l.MAC, DstMAC: a.bridge, Src: parse(fmt.Sprintf("fe80::%x%02x:%x", l.MAC[4], l.MAC[5], i+1)), Dst: parse(lab.MetadataLinkLocal)}
 			_ = l.Send(p.Solicit(p.Dst, l.MAC))
 		}
 		a.served(t)

@@ -267,7 +267,7 @@ func TestAdvertiseOtherGuest(t *testing.T) {
 // can know it, and it has used it first.
 func TestTakeChosenLinkLocalAddress(t *testing.T) {
 	attack(t, func(t *testing.T, a *arena) {
-		addr := parse(fmt.Sprintf("fe80::c405:e:%x", a.victim.index))
+		addr := parse(fmt.Sprintf("fe80::c405:e:%x%02x", a.victim.mac[4], a.victim.mac[5])) // of this victim alone
 		victim, attacker := a.victim.link(t), a.attacker.link(t)
 		mine := wire.Packet{SrcMAC: a.victim.mac, DstMAC: wire.AllNodes, Src: parse("::"), Dst: parse("ff02::1")}
 		if err := victim.Send(mine.Solicit(addr, a.victim.mac)); err != nil { // whether it is free
