@@ -55,8 +55,9 @@ func (c *controlListener) bind() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	select {
-	case <-c.closed:
+	case <-c.closed: // meanwhile, and Close found no socket to remove
 		_ = l.Close()
+		_ = os.Remove(c.path)
 		return net.ErrClosed
 	default:
 	}

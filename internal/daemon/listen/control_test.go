@@ -165,4 +165,7 @@ func TestControlSocketIsMadeAgain(t *testing.T) {
 	if err := l.bind(); !errors.Is(err, net.ErrClosed) || reachable(path) {
 		t.Errorf("bind after Close: %v", err)
 	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("bind after Close leaves a file: %v", err)
+	}
 }
