@@ -2,13 +2,16 @@ package kernel
 
 import (
 	"encoding/binary"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -110,6 +113,70 @@ func TestAsk(t *testing.T) {
 	}
 	if none := links.Uplinks([]string{"br-none"}); len(none) > 0 {
 		t.Errorf("uplinks of no bridge: %+v", none)
+	}
+}
+
+// Only answers to what was asked count, and those of a VLAN are from another network.
+func TestAnswersOfOthers(t *testing.T) {
+	roottest.Need(t, "makes interfaces")
+	veth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "wire"}
+	must(t, netlink.LinkAdd(veth))
+	defer netlink.LinkDel(veth)
+	far, err := netlink.LinkByName("wire")
+	must(t, err)
+	must(t, netlink.LinkSetUp(veth))
+	must(t, netlink.LinkSetUp(far))
+	roottest.AwaitUp(t, "eth0", "wire")
+
+	asked, other := netip.MustParseAddr("169.254.169.254"), netip.MustParseAddr("169.254.169.253")
+	reply := func(mac byte, addr netip.Addr) []byte {
+		frame := question([6]byte{2, 5: mac}, addr)
+		frame[21] = arpReply
+		copy(frame[28:], addr.AsSlice())
+		return frame
+	}
+	tagged := slices.Insert(reply(1, asked), 12, 0x81, 0, 0, 5)
+	fd, err := openPort(far.Attrs().Index)
+	must(t, err)
+	defer unix.Close(fd)
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	stop := make(chan struct{})
+	defer close(stop)
+	sending.Go(func() {
+		for {
+			for _, frame := range [][]byte{tagged, reply(2, other), reply(3, asked)} {
+				_, _ = unix.Write(fd, frame)
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	found, err := whoHas("eth0", []netip.Addr{asked})
+	if want := []Answer{{asked, "02:00:00:00:00:03"}}; err != nil || !slices.Equal(found, want) {
+		t.Errorf("%v, %v, want %v", found, err, want)
+	}
+}
+
+// The routes by an interface are its own, even if another one has a better route.
+func TestRoutesBy(t *testing.T) {
+	roottest.Need(t, "makes bridges")
+	for name, addr := range map[string]string{"br0": "10.50.0.1/16", "br1": "10.50.1.1/24"} {
+		bridge := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
+		must(t, netlink.LinkAdd(bridge))
+		defer netlink.LinkDel(bridge)
+		at, err := netlink.ParseAddr(addr)
+		must(t, err)
+		must(t, netlink.AddrAdd(bridge, at))
+		must(t, netlink.LinkSetUp(bridge))
+	}
+	for name, want := range map[string]string{"br0": "[10.50.0.0/16]", "br1": "[10.50.1.0/24]"} {
+		if got, err := RoutesBy(name, netip.MustParseAddr("10.50.1.9")); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%s: %v, %v, want %s", name, got, err, want)
+		}
 	}
 }
 
