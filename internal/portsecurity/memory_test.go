@@ -333,7 +333,7 @@ func TestBridgeThatCannotBeClosed(t *testing.T) {
 }
 
 // TestWakeWhileBusy checks that guests are looked at again if they change while the table
-// is written.
+// is written, however long that takes.
 func TestWakeWhileBusy(t *testing.T) {
 	runInMemory(t, "", func(t *testing.T, r *inMemory) {
 		r.Set([]instance.Network{porttest.Network})
@@ -343,7 +343,7 @@ func TestWakeWhileBusy(t *testing.T) {
 		synctest.Wait()
 		r.guests = []*instance.Instance{porttest.Guest(1, "vnet1")}
 		r.Wake()
-		time.Sleep(time.Minute)
+		time.Sleep(2*r.takes + longest)
 		synctest.Wait()
 		if r.ports() != "eth0 other, vnet1 guest" {
 			t.Errorf("the table has %s", r.ports())

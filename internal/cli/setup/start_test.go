@@ -61,6 +61,20 @@ func privateKey(t *testing.T) string {
 	return file
 }
 
+// The commands act on this host with all that they can do.
+func TestOnThisHost(t *testing.T) {
+	opts := onThisHost(install.Options{Prefix: "/opt"})
+	if opts.Prefix != "/opt" || opts.UID != os.Geteuid() {
+		t.Errorf("prefix %s, user %d", opts.Prefix, opts.UID)
+	}
+	for name, missing := range map[string]bool{"Run": opts.Run == nil, "Query": opts.Query == nil, "Load": opts.Load == nil,
+		"Withdraw": opts.Withdraw == nil, "RemoveTable": opts.RemoveTable == nil} {
+		if missing {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
 // A server that was just started is given time, and not for ever.
 func TestSettled(t *testing.T) {
 	for name, test := range map[string]struct {
