@@ -212,6 +212,7 @@ func TestStateRights(t *testing.T) {
 		{"dnsmasq", dir | 0o700, rights(server, dnsmasq, dir|fs.ModeSetgid|0o750), rights(server, server, dir|0o700)},
 		{"dnsmasq/dns", dir | 0o777, rights(server, dnsmasq, dir|fs.ModeSetgid|0o750), rights(server, server, dir|0o770)},
 		{"dnsmasq/mds.conf", 0o604, rights(server, dnsmasq, 0o644), rights(server, server, 0o600)},
+		{"dnsmasq/hosts", 0o600, rights(server, dnsmasq, 0o640), rights(server, server, 0o600)},
 		{"dnsmasq.leases", 0o644, rights(server, server, 0o640), rights(server, server, 0o640)},
 		{"link", fs.ModeSymlink | 0o777, rights(server, server, fs.ModeSymlink|0o777), rights(server, server, fs.ModeSymlink|0o777)},
 		{"dnsmasq/socket", fs.ModeSocket | 0o755, rights(server, dnsmasq, fs.ModeSocket|0o755), rights(server, server, fs.ModeSocket|0o755)},
