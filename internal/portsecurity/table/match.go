@@ -16,6 +16,7 @@ const (
 	etherIPv4 = "\x08\x00"
 	etherARP  = "\x08\x06"
 	etherRARP = "\x80\x35"
+	etherLLDP = "\x88\xcc"
 	etherVLAN = "\x81\x00"
 	etherQinQ = "\x88\xa8"
 	etherIPv6 = "\x86\xdd"

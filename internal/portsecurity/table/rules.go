@@ -73,6 +73,7 @@ func guestChains() []chain {
 			match(is(etherType, etherARP), goTo("guest_arp")),
 			// QEMU announces a guest that was migrated by RARP.
 			match(is(etherType, etherRARP), goTo("guest_rarp")),
+			match(is(etherType, etherLLDP), drop), // not counted: honest guests send it
 			{goTo(KindType.chain())},
 		}},
 		{name: "guest_arp", rules: []rule{
@@ -277,7 +278,9 @@ type limits struct {
 func (l limits) chains() []chain {
 	base := chain{name: l.chain}
 	if l.noServer {
-		base.rules = append(base.rules, match(control(), goTo(KindType.chain())))
+		base.rules = append(base.rules,
+			match(control(), is(etherType, etherLLDP), drop),
+			match(control(), goTo(KindType.chain())))
 	}
 	if l.macs != "" {
 		base.rules = append(base.rules, match(in(l.macs, etherSource), goTo(KindMAC.chain())))
