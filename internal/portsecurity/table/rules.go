@@ -73,7 +73,7 @@ func guestChains() []chain {
 			match(is(etherType, etherARP), goTo("guest_arp")),
 			// QEMU announces a guest that was migrated by RARP.
 			match(is(etherType, etherRARP), goTo("guest_rarp")),
-			match(is(etherType, etherLLDP), drop), // not counted: honest guests send it
+			match(is(etherType, etherLLDP), control(), drop), // not counted: honest guests send it
 			{goTo(KindType.chain())},
 		}},
 		{name: "guest_arp", rules: []rule{
