@@ -103,7 +103,7 @@ func (e *Edit) Replace(old, guest *instance.Instance) {
 	move(e.byHostname, hostnameKey(old.Hostname), hostnameKey(guest.Hostname), guest)
 	move(e.byID, []byte(old.ID), []byte(guest.ID), guest)
 	move(e.gone, longestKey(old, isGone), longestKey(guest, isGone), guest)
-	move(e.unconfirmed, longestKey(old, isUnconfirmed), longestKey(guest, isUnconfirmed), guest)
+	move(e.unconfirmed, longestKey(old, (*instance.Instance).Unconfirmed), longestKey(guest, (*instance.Instance).Unconfirmed), guest)
 	e.leave(old)
 	e.enter(guest)
 }
@@ -114,7 +114,7 @@ func (e *Edit) drop(old *instance.Instance) {
 	move(e.byHostname, hostnameKey(old.Hostname), nil, nil)
 	move(e.byID, []byte(old.ID), nil, nil)
 	move(e.gone, longestKey(old, isGone), nil, nil)
-	move(e.unconfirmed, longestKey(old, isUnconfirmed), nil, nil)
+	move(e.unconfirmed, longestKey(old, (*instance.Instance).Unconfirmed), nil, nil)
 	e.leave(old)
 }
 
@@ -189,8 +189,6 @@ func sinceKey(since time.Time, addr netip.Addr) []byte {
 }
 
 func isGone(guest *instance.Instance) bool { return guest.Presence.State == instance.Gone }
-
-func isUnconfirmed(guest *instance.Instance) bool { return guest.Unconfirmed() }
 
 // longestKey orders the guests of a kind by the time when their presence changed, to the
 // nanosecond. Others have no key: they may be many.

@@ -111,21 +111,26 @@ func TestPauses(t *testing.T) {
 	})
 }
 
+// endOf starts a watcher, ends its context and returns how long it still ran.
+func endOf(t *testing.T, s *libvirttest.Server, r *recorder) time.Duration {
+	ctx, stop := context.WithCancel(t.Context())
+	w, ended := newWatcher(t, s, r, &logtest.Buffer{}), make(chan time.Time)
+	go func() {
+		w.Run(ctx)
+		ended <- time.Now()
+	}()
+	synctest.Wait()
+	before := time.Now()
+	stop()
+	return (<-ended).Sub(before)
+}
+
 // A watcher whose context ends waits for nothing.
 func TestEndOfPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r := libvirttest.InMemory(t), &recorder{}
 		s.Refuse(libvirttest.ConnectOpen, golibvirt.ErrInternalError)
-		ctx, stop := context.WithCancel(t.Context())
-		w, ended := newWatcher(t, s, r, &logtest.Buffer{}), make(chan time.Time)
-		go func() {
-			w.Run(ctx)
-			ended <- time.Now()
-		}()
-		synctest.Wait()
-		before := time.Now()
-		stop()
-		if took := (<-ended).Sub(before); took != 0 {
+		if took := endOf(t, s, r); took != 0 {
 			t.Errorf("Run ended after %v", took)
 		}
 	})
@@ -145,16 +150,7 @@ func TestParting(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s, r := libvirttest.InMemory(t), &recorder{}
 				s.Ignore(libvirttest.RegisterEvents, tt.silent)
-				ctx, stop := context.WithCancel(t.Context())
-				w, ended := newWatcher(t, s, r, &logtest.Buffer{}), make(chan time.Time)
-				go func() {
-					w.Run(ctx)
-					ended <- time.Now()
-				}()
-				synctest.Wait()
-				before := time.Now()
-				stop()
-				if took := (<-ended).Sub(before); took != tt.took {
+				if took := endOf(t, s, r); took != tt.took {
 					t.Errorf("Run ended after %v, want %v", took, tt.took)
 				}
 				synctest.Wait()
